@@ -1,0 +1,53 @@
+import { errors } from './errors.js'
+
+/** Above this many seconds (three thousand years) a Date could not hold the end. */
+const MAX_SECONDS = 1e11
+
+/** What was given, in a few words. Never called with a secret. */
+function describe (value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)
+  if (Array.isArray(value)) return 'an array'
+  if (typeof value === 'object' && value !== null) return 'an object'
+  if (typeof value === 'function') return 'a function'
+  return String(value)
+}
+
+/** The error for an option: its name, what is accepted, what was given. */
+export function invalid (option: string, accepted: string, given: unknown): Error {
+  return new errors.FST_SESSION_INVALID_OPTION(option, `must be ${accepted}; got ${describe(given)}`)
+}
+
+/** The error for an option that has no place here, with what to do instead. */
+export function refused (option: string, instead: string): Error {
+  return new errors.FST_SESSION_INVALID_OPTION(option, `is refused: ${instead}`)
+}
+
+/** Refuses names that nobody knows: a misspelt option must not pass in silence. */
+export function parseNames (option: string, given: unknown, known: readonly string[], more: readonly string[] = []): void {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw invalid(option, 'an object', given)
+  }
+  for (const name of Object.keys(given)) {
+    if (known.includes(name) || more.includes(name)) continue
+    const full = option === 'options' ? name : `${option}.${name}`
+    throw new errors.FST_SESSION_INVALID_OPTION(full, `is unknown; known are ${known.join(', ')}`)
+  }
+}
+
+export function parseBoolean (option: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw invalid(option, 'true or false', value)
+  return value
+}
+
+export function parseInteger (option: string, value: unknown, least: number, most: number): number {
+  if (!Number.isInteger(value) || (value as number) < least || (value as number) > most) {
+    throw invalid(option, `a whole number from ${least} to ${most}`, value)
+  }
+  return value as number
+}
+
+/** A timeout in seconds. */
+export function parseTimeout (option: string, value: unknown, accepted = 'a number of seconds above 0'): number {
+  if (typeof value !== 'number' || !(value > 0 && value <= MAX_SECONDS)) throw invalid(option, accepted, value)
+  return value
+}

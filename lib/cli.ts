@@ -1,0 +1,58 @@
+import { randomBytes } from 'node:crypto'
+import { text } from 'node:stream/consumers'
+import { parseArgs } from 'node:util'
+import { createSealer } from './sealer.js'
+
+const HELP = `Usage:
+  fastify-iron-session keygen             prints a new secret: 256 random bits as 64 hex characters
+  fastify-iron-session inspect [cookie]   opens a cookie with the secret in SESSION_SECRET, prints data and times
+
+The cookie is the value, with or without its name, as an argument or on standard input.
+
+Options:
+  --name <name>   the session's name (sessionName), if it is not "session"
+  --help          prints this
+
+Exit codes: 0 done, 1 the cookie does not open (the reason is on standard error), 2 wrong usage.
+`
+
+/** Where the command reads and writes. */
+export interface Terminal {
+  env: NodeJS.ProcessEnv
+  stdin: NodeJS.ReadableStream
+  stdout: { write (text: string): unknown }
+  stderr: { write (text: string): unknown }
+}
+
+/** `fastify-iron-session keygen | inspect`. Gives the exit code. */
+export async function cli (args: string[], terminal: Terminal): Promise<number> {
+  try {
+    const { values, positionals: [command, cookie, ...rest] } =
+      parseArgs({ args, allowPositionals: true, options: { name: { type: 'string' }, help: { type: 'boolean' } } })
+    if (values.help) {
+      terminal.stdout.write(HELP)
+      return 0
+    }
+    if (command === 'keygen' && cookie === undefined) {
+      terminal.stdout.write(`${randomBytes(32).toString('hex')}\n`)
+      return 0
+    }
+    if (command === 'inspect' && rest.length === 0) return await inspect(cookie, values.name, terminal)
+    terminal.stderr.write(HELP)
+  } catch (error) {
+    terminal.stderr.write(`${(error as Error).message}\n`)
+  }
+  return 2
+}
+
+async function inspect (cookie: string | undefined, name: string | undefined, terminal: Terminal): Promise<number> {
+  const { unseal } = createSealer({ secret: terminal.env.SESSION_SECRET, sessionName: name })
+  const given = cookie ?? await text(terminal.stdin)
+  const result = await unseal(given.trim().replace(/^[^=*]*=/, '').replace(/;.*$/s, ''))
+  if (!result.ok) {
+    terminal.stderr.write(`the cookie does not open: ${result.reason}\n`)
+    return 1
+  }
+  terminal.stdout.write(`${JSON.stringify({ data: result.data, ...result.info }, undefined, 2)}\n`)
+  return 0
+}

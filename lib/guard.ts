@@ -1,0 +1,80 @@
+import { subscribe } from 'node:diagnostics_channel'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Session } from '../types/index.js'
+import { errors } from './errors.js'
+
+/** Names of the sessions of an app, by its server, which all its scopes share. */
+const registered = new WeakMap<object, Set<string>>()
+
+/** The request's property that holds its session's state. Shared by every copy of this package. */
+export function slotFor (name: string): symbol {
+  return Symbol.for(`fastify-iron-session.${name}`)
+}
+
+/** Remembers that an app has a session of this name in some scope. */
+export function noteRegistered (app: FastifyInstance, name: string): void {
+  const names = registered.get(app.server) ?? new Set()
+  registered.set(app.server, names.add(name))
+}
+
+const hints = {
+  missing: 'Add `await app.register(sessionPlugin, { secret: process.env.SESSION_SECRET })`: it is not registered in this app',
+  scope: 'It is registered in another scope: register it on the root instance, or in the scope that has this route',
+  later: 'It was registered after the scope that has this route: move `app.register(sessionPlugin, …)` above that scope',
+  disabled: 'It is switched off for this route by `config: { session: false }`',
+  early: 'It is not loaded yet: with these options that happens in the plugin\'s onRequest hook. ' +
+    'Register the plugin before the hook that reads the session'
+}
+
+/** The guarded error: what is wrong, and what to do. */
+export function notRegistered (name: string, hint: keyof typeof hints): Error {
+  return new errors.FST_SESSION_NOT_REGISTERED(name, hints[hint])
+}
+
+function explain (request: FastifyRequest, name: string): Error {
+  return notRegistered(name, registered.get(request.server.server)?.has(name) ? 'scope' : 'missing')
+}
+
+/**
+ * The session of a request, or an error that says why there is none.
+ *
+ * @param name the `sessionName`; default `session`
+ * @throws FST_SESSION_NOT_REGISTERED
+ */
+export function getSession (request: FastifyRequest, name = 'session'): Session {
+  getSlot(request, name)
+  return request[name as 'session']
+}
+
+/** What a request knows of its session. @throws FST_SESSION_NOT_REGISTERED where it has no place for one */
+export function getSlot (request: FastifyRequest, name: string): unknown {
+  const slot = slotFor(name)
+  if (!(slot in request)) throw explain(request, name)
+  return (request as unknown as Record<symbol, unknown>)[slot]
+}
+
+const guarded = Symbol('fastify-iron-session.guarded')
+
+/**
+ * Where this package was imported and then forgotten, `request.session` says so instead of being undefined.
+ * An app that has a `session` of another make, or decorates its own, is left alone.
+ */
+subscribe('fastify.initialization', message => {
+  const { fastify: app } = message as { fastify: FastifyInstance }
+  // Fastify drops request classes that nobody decorated before its onReady hooks run.
+  app.decorateRequest(guarded, () => {})
+  app.addHook('onReady', function guardSession (done) {
+    if (!app.hasRequestDecorator('session')) {
+      app.decorateRequest('session', {
+        getter (this: FastifyRequest): Session {
+          throw explain(this, 'session')
+        },
+        // A child scope's own plugin assigns its session over this one.
+        setter (this: FastifyRequest, value: unknown) {
+          Object.defineProperty(this, 'session', { value, writable: true, enumerable: true, configurable: true })
+        }
+      } as never)
+    }
+    done()
+  })
+})

@@ -1,0 +1,7 @@
+import './guard.js'
+
+export type * from '../types/index.js'
+export { errors } from './errors.js'
+export { getSession } from './guard.js'
+export { sessionPlugin, sessionPlugin as default } from './plugin.js'
+export { createSealer } from './sealer.js'

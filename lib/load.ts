@@ -1,0 +1,56 @@
+import type { FastifyRequest } from 'fastify'
+import type { SessionReason } from '../types/index.js'
+import { findCookies } from './cookies.js'
+import type { Found } from './cookies.js'
+import type { SessionConfig } from './options.js'
+import type { Loaded, SessionSealer } from './sealer.js'
+import { SessionState } from './session.js'
+
+/** A cookie rejected for one of these is left: another node may know the key, or another app the cookie. */
+const LEFT: ReadonlySet<SessionReason> = new Set(['unknown-key', 'wrong-name', 'foreign'])
+
+const NONE: Found = { candidates: [], held: 0 }
+
+/** Cookie header → candidates → unseal → session. The first candidate that opens wins. */
+export function load (config: SessionConfig, sealer: SessionSealer, request: FastifyRequest): SessionState {
+  return choose(config, sealer, request, find(config, request), token => sealer.unseal(token) as Loaded)
+}
+
+/** The same, where unsealing has to be waited for. */
+export async function loadLater (
+  config: SessionConfig, sealer: SessionSealer, request: FastifyRequest
+): Promise<SessionState> {
+  const found = find(config, request)
+  const opened = new Map<string, Loaded>()
+  for (const token of found.candidates) opened.set(token, await sealer.unseal(token))
+  return choose(config, sealer, request, found, token => opened.get(token)!)
+}
+
+function find ({ cookieName }: SessionConfig, request: FastifyRequest): Found {
+  const header = request.raw.headers.cookie
+  return header === undefined ? NONE : findCookies(header, cookieName)
+}
+
+function choose (
+  config: SessionConfig, sealer: SessionSealer, request: FastifyRequest, found: Found, open: (token: string) => Loaded
+): SessionState {
+  const reasons: SessionReason[] = []
+  for (const token of found.candidates) {
+    const loaded = open(token)
+    if (loaded.ok) {
+      const state = new SessionState(config, sealer, loaded.verified, loaded.data)
+      state.held = found.held
+      return state
+    }
+    reasons.push(loaded.reason)
+  }
+  const state = new SessionState(config, sealer, undefined, {})
+  state.held = found.held
+  const [reason] = reasons
+  if (reason !== undefined) {
+    state.reason = reason
+    state.rejected = !reasons.some(reason => LEFT.has(reason))
+    request.log.debug({ session: config.sessionName, reason }, 'session cookie rejected')
+  }
+  return state
+}

@@ -1,0 +1,168 @@
+import type { IronOptions, Secret, SealerOptions, SecretValue, SessionOptions } from '../types/index.js'
+import { parseCookieName, parseCookieOptions } from './attributes.js'
+import type { CookieAttributes } from './attributes.js'
+import { invalid, parseBoolean, parseInteger, parseNames, parseTimeout, refused } from './checks.js'
+import { errors } from './errors.js'
+import { fingerprint, Keyring } from './keyring.js'
+import type { Key } from './keyring.js'
+import type { SealerConfig } from './sealer.js'
+
+/** The options of a registration, checked and complete. Nothing in it is the caller's own object. */
+export interface SessionConfig extends SealerConfig {
+  readonly cookieName: string
+  readonly cookie: CookieAttributes
+  readonly rolling: boolean
+  readonly persistent: boolean
+  readonly maxCookies: number
+  readonly cacheHeaders: boolean
+}
+
+const DEFAULTS = {
+  sessionName: 'session',
+  idleTimeout: 1_209_600, // seconds: 14 days
+  absoluteTimeout: 7_776_000, // seconds: 90 days
+  cacheSize: 1000, // entries
+  rolling: true,
+  persistent: true,
+  maxCookies: 1,
+  cacheHeaders: true
+} as const
+
+const SEALER_NAMES = ['secret', 'sessionName', 'idleTimeout', 'absoluteTimeout', 'iron', 'cacheSize']
+const PLUGIN_NAMES = [
+  ...SEALER_NAMES, 'cookieName', 'cookie', 'rolling', 'persistent', 'maxCookies', 'cacheHeaders'
+]
+/** Fastify's own, which it hands on to every plugin. */
+const FASTIFY_NAMES = ['prefix', 'logLevel', 'logSerializers']
+
+/** @throws FST_SESSION_SECRET_MISSING, FST_SESSION_SECRET_WEAK, FST_SESSION_INVALID_OPTION */
+export function parseSealerOptions (options: SealerOptions): SealerConfig {
+  parseNames('options', options, SEALER_NAMES)
+  return Object.freeze(parseSealing(options))
+}
+
+/** @throws what `parseSealerOptions` does, and FST_SESSION_COOKIE_NAME */
+export function parseSessionOptions (options: SessionOptions): SessionConfig {
+  parseNames('options', options, PLUGIN_NAMES, FASTIFY_NAMES)
+  const sealing = parseSealing(options)
+  const cookieName = parseCookieName(options.cookieName ?? sealing.sessionName)
+  return Object.freeze({
+    ...sealing,
+    cookieName,
+    cookie: parseCookieOptions(cookieName, options.cookie ?? {}),
+    rolling: parseBoolean('rolling', options.rolling ?? DEFAULTS.rolling),
+    persistent: parseBoolean('persistent', options.persistent ?? DEFAULTS.persistent),
+    maxCookies: parseInteger('maxCookies', options.maxCookies ?? DEFAULTS.maxCookies, 1, 8),
+    cacheHeaders: parseBoolean('cacheHeaders', options.cacheHeaders ?? DEFAULTS.cacheHeaders)
+  })
+}
+
+function parseSealing (options: SealerOptions): SealerConfig {
+  const keyring = new Keyring(parseSecrets(options.secret))
+  const sessionName = options.sessionName ?? DEFAULTS.sessionName
+  if (typeof sessionName !== 'string' || sessionName === '') throw invalid('sessionName', 'a name', sessionName)
+  const absoluteTimeout = options.absoluteTimeout ?? DEFAULTS.absoluteTimeout
+  return {
+    keyring,
+    sessionName,
+    idleTimeout: parseTimeout('idleTimeout', options.idleTimeout ?? DEFAULTS.idleTimeout),
+    absoluteTimeout: absoluteTimeout === false
+      ? false
+      : parseTimeout('absoluteTimeout', absoluteTimeout, 'a number of seconds above 0, or false'),
+    iron: parseIron(options.iron, keyring),
+    cacheSize: parseInteger('cacheSize', options.cacheSize ?? DEFAULTS.cacheSize, 0, 1e7)
+  }
+}
+
+function parseSecrets (option: SealerOptions['secret']): [Key, ...Key[]] {
+  const list = Array.isArray(option) ? option as Secret[] : [option as Secret | undefined]
+  const keys = list.map((secret, at) => parseSecret(secret, Array.isArray(option) ? `secret[${at}]` : 'secret'))
+  const ids = new Set<string>()
+  for (const { id } of keys) {
+    if (ids.has(id)) throw refused('secret', `two secrets have the id "${id}"`)
+    ids.add(id)
+  }
+  const [newest, ...older] = keys
+  if (newest === undefined) throw new errors.FST_SESSION_SECRET_MISSING('secret')
+  return [newest, ...older]
+}
+
+function parseSecret (given: unknown, option: string): Key {
+  if (typeof given !== 'object' || given === null || given instanceof Uint8Array) {
+    const secret = parseSecretValue(given, option)
+    return { id: fingerprint(secret), secret }
+  }
+  parseNames(option, given, ['id', 'secret'])
+  const { id, secret } = given as { id?: unknown, secret?: unknown }
+  if (typeof id !== 'string' || !/^\w+$/.test(id)) {
+    throw invalid(`${option}.id`, 'letters, digits and underscores', id)
+  }
+  return { id, secret: parseSecretValue(secret, `${option}.secret`) }
+}
+
+/** Nothing of the value goes into an error. */
+function parseSecretValue (given: unknown, option: string): SecretValue {
+  if (given === undefined || given === null || given === '') throw new errors.FST_SESSION_SECRET_MISSING(option)
+  if (typeof given === 'string') {
+    if (given.length >= 32) return given
+    throw new errors.FST_SESSION_SECRET_WEAK(option, 'a text needs 32 characters or more', `${given.length}`)
+  }
+  if (given instanceof Uint8Array) {
+    if (given.length === 32) return Uint8Array.from(given)
+    throw new errors.FST_SESSION_SECRET_WEAK(option, 'bytes must be exactly 32, the raw key', `${given.length}`)
+  }
+  throw invalid(option, 'a text of 32 characters or more, 32 bytes, { id, secret }, or an array of these', given)
+}
+
+type Check = (option: string, value: unknown) => unknown
+const count: Check = (option, value) => parseInteger(option, value, 1, 2 ** 31 - 1)
+const oneOf = (...names: string[]): Check => (option, value) => {
+  if (!names.includes(value as string)) throw invalid(option, names.join(' or '), value)
+}
+const callable: Check = (option, value) => {
+  if (typeof value !== 'function') throw invalid(option, 'a function', value)
+}
+const saltBits: Check = (option, value) => {
+  if (parseInteger(option, value, 8, 2 ** 16) % 8 !== 0) throw invalid(option, 'a multiple of 8', value)
+}
+const derivation = { iterations: count, saltBits, minPasswordlength: count }
+const IRON: Record<string, Check | Record<string, Check>> = {
+  encryption: { algorithm: oneOf('aes-256-cbc', 'aes-128-ctr'), ...derivation },
+  integrity: { algorithm: oneOf('sha256'), ...derivation },
+  timestampSkewSec: (option, value) => parseInteger(option, value, 0, 2 ** 31 - 1),
+  localtimeOffsetMsec: (option, value) => parseInteger(option, value, -1e12, 1e12),
+  encode: callable,
+  decode: callable
+}
+
+/** A copy of the parameters, or `undefined` where none is given and the default engine serves. */
+function parseIron (iron: IronOptions | undefined, keyring: Keyring): IronOptions | undefined {
+  if (iron === undefined) return undefined
+  if ('ttl' in Object(iron)) throw refused('iron.ttl', 'set idleTimeout instead')
+  const copy = parseGroup('iron', iron, IRON) as IronOptions
+  for (const group of ['encryption', 'integrity'] as const) {
+    const shortest = Math.min(...keyring.all.map(({ secret }) => typeof secret === 'string' ? secret.length : Infinity))
+    const least = copy[group]?.minPasswordlength ?? 0
+    if (least > shortest) throw invalid(`iron.${group}.minPasswordlength`, `at most ${shortest}, the length of the shortest secret`, least)
+  }
+  if (copy.encryption?.algorithm === 'aes-128-ctr' && keyring.all.some(({ secret }) => typeof secret !== 'string')) {
+    throw refused('iron.encryption.algorithm', 'aes-128-ctr cannot use a secret of 32 bytes')
+  }
+  return Object.keys(copy).length === 0 ? undefined : copy
+}
+
+function parseGroup (option: string, given: object, checks: Record<string, Check | Record<string, Check>>): object {
+  parseNames(option, given, Object.keys(checks))
+  const copy: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined) continue
+    const check = checks[name]!
+    if (typeof check === 'function') {
+      check(`${option}.${name}`, value)
+      copy[name] = value
+    } else {
+      copy[name] = parseGroup(`${option}.${name}`, value as object, check)
+    }
+  }
+  return copy
+}

@@ -1,0 +1,113 @@
+import fastifyCookie from '@fastify/cookie'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Session, SessionOptions } from '../types/index.js'
+import { refused } from './checks.js'
+import { Committer } from './commit.js'
+import { errors } from './errors.js'
+import { noteRegistered, notRegistered, slotFor } from './guard.js'
+import { load, loadLater } from './load.js'
+import { createManager } from './manager.js'
+import { parseSessionOptions } from './options.js'
+import { SessionSealer } from './sealer.js'
+import { SessionState } from './session.js'
+
+/** What a request's slot holds: its session once it was read, before that its reply, before our hook nothing. */
+type Slot = SessionState | FastifyReply | null | undefined
+type Slotted = FastifyRequest & Record<symbol, Slot>
+
+async function plugin (app: FastifyInstance, options: SessionOptions): Promise<void> {
+  const config = parseSessionOptions(options)
+  const { sessionName } = config
+  assertFree(app, sessionName)
+  if (!app.hasPlugin('@fastify/cookie')) await app.register(fastifyCookie)
+
+  const slot = slotFor(sessionName)
+  const sealer = new SessionSealer(config)
+  const committer = new Committer(config, sealer, app.serializeCookie)
+  const covered = scopesWithHooksOf(app)
+
+  app.decorate(sessionName, createManager(config, sealer, committer) as never)
+  app.decorateRequest(slot, null)
+  app.decorateRequest(sessionName, { getter: read, setter: refuse } as never)
+  app.addHook('onRequest', sealer.sync ? remember : loadNow)
+  app.addHook('onSend', save)
+  noteRegistered(app, sessionName)
+
+  /** request.session */
+  function read (this: Slotted): Session {
+    const held = this[slot]
+    const state = held instanceof SessionState ? held : first(this, held)
+    state.isRead = true
+    return state.session as unknown as Session
+  }
+
+  function refuse (): void {
+    throw new errors.FST_SESSION_RESERVED_KEY(
+      `request.${sessionName} cannot be assigned: set its keys, or start anew with request.${sessionName}.regenerate()`)
+  }
+
+  /** The first read unseals: a request that never reads its session pays nothing. */
+  function first (request: Slotted, reply: FastifyReply | null | undefined): SessionState {
+    if (isSwitchedOff(request)) throw notRegistered(sessionName, 'disabled')
+    if (!reply && !covered.has(request.server)) throw notRegistered(sessionName, 'later')
+    if (!sealer.sync) throw notRegistered(sessionName, 'early')
+    const state = load(config, sealer, request)
+    request[slot] = state
+    if (reply) watch(state, request, reply)
+    return state
+  }
+
+  function remember (request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+    const held = (request as Slotted)[slot]
+    if (held instanceof SessionState) watch(held, request, reply)
+    else (request as Slotted)[slot] = reply
+    done()
+  }
+
+  async function loadNow (request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    if (isSwitchedOff(request)) return
+    const state = await loadLater(config, sealer, request)
+    ;(request as Slotted)[slot] = state
+    watch(state, request, reply)
+  }
+
+  function save (request: FastifyRequest, reply: FastifyReply, _payload: unknown, done: (error?: unknown) => void): void {
+    const state = (request as Slotted)[slot]
+    if (state instanceof SessionState && state.isRead) committer.save(state, request, reply, done)
+    else done()
+  }
+
+  /** What changes once the headers have left cannot be saved any more; it is at least said. */
+  function watch (state: SessionState, request: FastifyRequest, reply: FastifyReply): void {
+    reply.raw.on('finish', () => {
+      if (!state.failed && state.changed) committer.warnLost(request)
+    })
+  }
+}
+
+/** @throws FST_SESSION_INVALID_OPTION where the name is taken, be it by a first registration of this plugin */
+function assertFree (app: FastifyInstance, name: string): void {
+  if (name in app || app.hasRequestDecorator(name)) {
+    throw refused('sessionName', `app.${name} or request.${name} exists already. For a second session give it a name of its own`)
+  }
+}
+
+/** The scopes that have our hooks: this one, and those below it that are made from now on. */
+function scopesWithHooksOf (app: FastifyInstance): WeakSet<FastifyInstance> {
+  const scopes = new WeakSet([app])
+  app.addHook('onRegister', child => { scopes.add(child) })
+  return scopes
+}
+
+function isSwitchedOff (request: FastifyRequest): boolean {
+  return request.routeOptions.config?.session === false
+}
+
+/**
+ * The plugin: `app.register(sessionPlugin, { secret })`.
+ *
+ * @throws through `app.ready()`: FST_SESSION_SECRET_MISSING, FST_SESSION_SECRET_WEAK, FST_SESSION_INVALID_OPTION,
+ * FST_SESSION_COOKIE_NAME
+ */
+export const sessionPlugin = fp<SessionOptions>(plugin, { fastify: '5.x', name: 'fastify-iron-session' })

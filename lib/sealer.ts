@@ -1,0 +1,158 @@
+import type { IronOptions, Sealer, SealerOptions, SessionInfo, SessionReason } from '../types/index.js'
+import { parseTimeout } from './checks.js'
+import { findReservedKey, isDictionary, serialize } from './data.js'
+import { decode, encode } from './envelope.js'
+import type { Envelope } from './envelope.js'
+import { errors } from './errors.js'
+import type { Keyring } from './keyring.js'
+import { Lru } from './lru.js'
+import { parseSealerOptions } from './options.js'
+import { randomId } from './random.js'
+import { IronEngine } from './sealer-iron.js'
+import { NodeEngine } from './sealer-node.js'
+import { parseToken } from './token.js'
+import type { Engine, Opened } from './token.js'
+
+/** What sealing needs to know; made by `parseSealerOptions`. */
+export interface SealerConfig {
+  readonly keyring: Keyring
+  readonly sessionName: string
+  /** Seconds */
+  readonly idleTimeout: number
+  /** Seconds */
+  readonly absoluteTimeout: number | false
+  readonly iron: IronOptions | undefined
+  readonly cacheSize: number
+}
+
+/** A verified token: what the cache remembers. */
+export interface Verified {
+  readonly envelope: Envelope
+  /** The seal's own expiry in milliseconds since 1970; Infinity for a seal without one */
+  readonly expiresAt: number
+  /** Whether an older secret than the newest sealed it */
+  readonly stale: boolean
+}
+
+/** A token's session; `data` is parsed anew every time and belongs to the caller. */
+export type Loaded = { ok: true, verified: Verified, data: object } | { ok: false, reason: SessionReason }
+
+type MaybePromise<T> = T | Promise<T>
+
+/** Envelopes in tokens: an engine, the times to check, and a cache of what was verified before. */
+export class SessionSealer {
+  readonly sync: boolean
+  readonly #config: SealerConfig
+  readonly #engine: Engine
+  readonly #cache: Lru<Verified>
+  readonly #skew: number
+  readonly #offset: number
+
+  constructor (config: SealerConfig) {
+    const { keyring, iron, cacheSize } = config
+    this.#config = config
+    this.#engine = iron === undefined ? new NodeEngine(keyring) : new IronEngine(keyring, iron)
+    this.sync = this.#engine.sync
+    this.#cache = new Lru(cacheSize)
+    this.#skew = (iron?.timestampSkewSec ?? 60) * 1000
+    this.#offset = iron?.localtimeOffsetMsec ?? 0
+  }
+
+  /** Milliseconds since 1970, by the clock that seals are judged by. */
+  now (): number {
+    return Date.now() + this.#offset
+  }
+
+  /** The idle timeout of a session, in milliseconds. */
+  idleTimeout (idle: Envelope['idle']): number {
+    return (idle || this.#config.idleTimeout) * 1000
+  }
+
+  /** When a session's absolute timeout ends it; never is Infinity. */
+  endOf (createdAt: number): number {
+    const { absoluteTimeout } = this.#config
+    return absoluteTimeout === false ? Infinity : createdAt + absoluteTimeout * 1000
+  }
+
+  seal (envelope: Envelope): MaybePromise<string> {
+    const expiresAt = Math.ceil(this.now() + this.idleTimeout(envelope.idle))
+    const token = this.#engine.seal(encode(this.#config.sessionName, envelope), expiresAt)
+    if (typeof token === 'string') {
+      // Most likely it is back with the next request.
+      this.#cache.set(token, { envelope, expiresAt, stale: false })
+    }
+    return token
+  }
+
+  unseal (text: string): MaybePromise<Loaded> {
+    const known = this.#cache.get(text)
+    if (known !== undefined) return this.#judge(known, undefined)
+    const token = parseToken(text)
+    if (token === undefined) return { ok: false, reason: 'malformed' }
+    const opened = this.#engine.open(token)
+    return opened instanceof Promise
+      ? opened.then(opened => this.#accept(text, opened))
+      : this.#accept(text, opened)
+  }
+
+  #accept (text: string, opened: Opened): Loaded {
+    if (!opened.ok) return opened
+    const decoded = decode(this.#config.sessionName, opened.text)
+    if (!decoded.ok) return decoded
+    const { envelope, data } = decoded
+    if (findReservedKey(data) !== undefined) return { ok: false, reason: 'invalid' }
+    const verified = { envelope, expiresAt: opened.expiresAt, stale: opened.key !== this.#config.keyring.newest }
+    this.#cache.set(text, verified)
+    return this.#judge(verified, data)
+  }
+
+  /** The times are checked at every use, whether the token was remembered or not. */
+  #judge (verified: Verified, data: object | undefined): Loaded {
+    const { envelope, expiresAt } = verified
+    const now = this.now()
+    if (expiresAt <= now - this.#skew) return { ok: false, reason: 'expired' }
+    if (this.endOf(envelope.createdAt) <= now) return { ok: false, reason: 'outlived' }
+    return { ok: true, verified, data: data ?? JSON.parse(envelope.text) as object }
+  }
+}
+
+/** `seal` and `unseal` for people: any data, any text. */
+export function forData (sealer: SessionSealer): Sealer {
+  return {
+    async seal (data, { idleTimeout } = {}) {
+      if (!isDictionary(data)) throw new errors.FST_SESSION_NOT_SERIALIZABLE('session', 'no object of keys and values')
+      const idle = idleTimeout === undefined ? undefined : parseTimeout('idleTimeout', idleTimeout)
+      return sealer.seal({ id: randomId(), createdAt: sealer.now(), idle, text: serialize(data) })
+    },
+    async unseal (token) {
+      const loaded = typeof token === 'string' ? await sealer.unseal(token) : malformed
+      if (!loaded.ok) return loaded
+      const { envelope, expiresAt } = loaded.verified
+      return { ok: true, data: loaded.data, info: describe(sealer, envelope, expiresAt, null, false) }
+    }
+  }
+}
+
+const malformed = { ok: false, reason: 'malformed' } as const
+
+/** What users see of a session's envelope. */
+export function describe (
+  sealer: SessionSealer, { id, createdAt }: Envelope, expiresAt: number, reason: SessionReason | null, isNew: boolean
+): SessionInfo {
+  const ends = Math.min(expiresAt, sealer.endOf(createdAt), MAX_DATE)
+  return Object.freeze({ id, createdAt: new Date(createdAt), expiresAt: new Date(ends), isNew, reason })
+}
+
+/** The last moment that a Date can hold (ECMA-262, section 21.4.1.1). */
+const MAX_DATE = 8.64e15
+
+/**
+ * Seals and unseals sessions without Fastify: for a script, a worker, a test, another framework.
+ *
+ * @throws FST_SESSION_SECRET_MISSING, FST_SESSION_SECRET_WEAK, FST_SESSION_INVALID_OPTION
+ * @example
+ * const { seal, unseal } = createSealer({ secret: process.env.SESSION_SECRET })
+ */
+export function createSealer (options: SealerOptions): Sealer {
+  return forData(new SessionSealer(parseSealerOptions(options)))
+}

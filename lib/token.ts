@@ -1,0 +1,64 @@
+import type { Key } from './keyring.js'
+import type { SessionReason } from '../types/index.js'
+
+/** The parts of `Fe26.2*id*saltE*iv*ciphertext*expiry*saltI*mac`, as text. */
+export interface Token {
+  id: string
+  encryptionSalt: string
+  iv: string
+  ciphertext: string
+  /** Milliseconds since 1970, or '' for a seal that does not expire */
+  expiry: string
+  integritySalt: string
+  mac: string
+  /** What the MAC is over: all but the last two parts */
+  signed: string
+}
+
+/** What an engine makes of a token: the sealed text, or why not. */
+export type Opened =
+  { ok: true, text: string, key: Key, expiresAt: number } | { ok: false, reason: SessionReason }
+
+/** Seals text and opens tokens; one on node:crypto, one on iron-webcrypto. */
+export interface Engine {
+  /** Whether it answers at once or with promises */
+  readonly sync: boolean
+  /** @param expiresAt milliseconds since 1970 */
+  seal (text: string, expiresAt: number): string | Promise<string>
+  open (token: Token): Opened | Promise<Opened>
+}
+
+// 16 bytes of IV end in a character with four spare bits, 32 bytes of MAC in one with two: in canonical
+// base64url (RFC 4648, section 3.5) those bits are zero.
+const form = /^Fe26\.2\*(\w*)\*([\da-f]*)\*([\w-]{21}[AQgw])\*([\w-]+)\*((?:[1-9]\d*)?)\*([\da-f]*)\*([\w-]{42}[AEIMQUYcgkosw048])$/
+
+/** Takes a token to pieces, or gives `undefined` where it does not have the form of a seal. */
+export function parseToken (text: string): Token | undefined {
+  const parts = form.exec(text)
+  if (parts === null) return undefined
+  const [, id, encryptionSalt, iv, ciphertext, expiry, integritySalt, mac] =
+    parts as unknown as [string, string, string, string, string, string, string, string]
+  if (!isCanonical(ciphertext)) return undefined
+  const signed = text.slice(0, text.length - integritySalt.length - mac.length - 2)
+  return { id, encryptionSalt, iv, ciphertext, expiry, integritySalt, mac, signed }
+}
+
+/** Whether a text has the form of a whole seal. */
+export function isToken (text: string): boolean {
+  return form.test(text)
+}
+
+function isCanonical (base64url: string): boolean {
+  const last = base64url.charCodeAt(base64url.length - 1)
+  switch (base64url.length % 4) {
+    case 0: return true
+    case 2: return 'AQgw'.includes(String.fromCharCode(last))
+    case 3: return 'AEIMQUYcgkosw048'.includes(String.fromCharCode(last))
+    default: return false
+  }
+}
+
+/** When a token expires, in milliseconds since 1970; never is Infinity. */
+export function expiryOf (token: Token): number {
+  return token.expiry === '' ? Infinity : Number(token.expiry)
+}

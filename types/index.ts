@@ -1,0 +1,203 @@
+/**
+ * The data of a session. Declare yours once, and `request.session` is typed everywhere:
+ *
+ * @example
+ * declare module 'fastify-iron-session' {
+ *   interface SessionData { user?: { id: string }; views?: number }
+ * }
+ */
+export interface SessionData {}
+
+/**
+ * Why a session started empty; `null` in {@link SessionInfo} for one that was loaded.
+ *
+ * - `absent`: no cookie came
+ * - `malformed`: not an Iron seal
+ * - `unknown-key`: sealed with a secret that is not among ours
+ * - `tampered`: its MAC does not hold
+ * - `expired`: past its idle timeout
+ * - `outlived`: past the absolute timeout
+ * - `wrong-name`: made for a session of another name
+ * - `foreign`: a seal of our secret that is no session
+ * - `invalid`: its data cannot be a session's: a key of it would hide a member
+ */
+export type SessionReason =
+  'absent' | 'malformed' | 'unknown-key' | 'tampered' | 'expired' | 'outlived' | 'wrong-name' | 'foreign' | 'invalid'
+
+/** What is known about a session beside its data. */
+export interface SessionInfo {
+  /** 128 random bits as base64url; new after `regenerate()`, kept by `clear()` */
+  readonly id: string
+  /** When the session was created or last regenerated */
+  readonly createdAt: Date
+  /** When it ends if it is not used again: the idle timeout, capped by the absolute one */
+  readonly expiresAt: Date
+  /** Whether it did not come from a cookie of this request */
+  readonly isNew: boolean
+  /** Why it started empty, `null` if it was loaded */
+  readonly reason: SessionReason | null
+}
+
+/** The cookie's attributes (RFC 6265, section 4.1.2). Lifetimes come from `idleTimeout`. */
+export interface SessionCookieOptions {
+  /** `Domain`; default none: this host alone */
+  domain?: string | undefined
+  /** `Path`; default `/` */
+  path?: string | undefined
+  /** `HttpOnly`; default `true` */
+  httpOnly?: boolean | undefined
+  /** `SameSite`; default `lax`. `true` is `strict`, `false` leaves it out, `none` needs `secure: true` */
+  sameSite?: 'lax' | 'strict' | 'none' | boolean | undefined
+  /** `Secure`; default `true` where `NODE_ENV` is `production`, else `auto`, which follows `request.protocol` */
+  secure?: boolean | 'auto' | undefined
+  /** `Priority` (Chromium); default none */
+  priority?: 'low' | 'medium' | 'high' | undefined
+  /** `Partitioned` (CHIPS); default `false` */
+  partitioned?: boolean | undefined
+}
+
+/** What `session.options()` takes: attributes for this response alone. Unknown keys are ignored. */
+export interface ResponseCookieOptions extends SessionCookieOptions {
+  /** Seconds; the same as `persist(maxAge)` */
+  maxAge?: number | undefined
+}
+
+interface IronSubOptions<Algorithm extends string> {
+  algorithm?: Algorithm
+  iterations?: number
+  saltBits?: number
+  minPasswordlength?: number
+}
+
+/** Parameters of the Iron protocol, as iron-webcrypto's `SealOptions` names them, each optional. */
+export interface IronOptions {
+  encryption?: IronSubOptions<'aes-256-cbc' | 'aes-128-ctr'>
+  integrity?: IronSubOptions<'sha256'>
+  /** Seconds that clocks may differ; default 60 */
+  timestampSkewSec?: number
+  /** Milliseconds added to the local clock; default 0 */
+  localtimeOffsetMsec?: number
+  encode?: (data: unknown) => string
+  decode?: (text: string) => unknown
+}
+
+/** Text of 32 characters or more, or exactly 32 bytes, which Iron uses as the raw key. */
+export type SecretValue = string | Uint8Array
+/** A secret, with an id of your own (`\w+`) or without; without one, an id is derived from it. */
+export type Secret = SecretValue | { id: string, secret: SecretValue }
+
+/** What `createSealer` takes; the plugin takes these too. */
+export interface SealerOptions {
+  /** One secret or several, newest first: the first seals, all unseal. Required */
+  secret: Secret | readonly Secret[] | undefined
+  /** Name of the request's and the instance's decorator, bound into every seal; default `session` */
+  sessionName?: string | undefined
+  /** Seconds without use after which a session ends; default 1 209 600 (14 days) */
+  idleTimeout?: number | undefined
+  /** Seconds after its creation at which a session ends whatever its use, or `false`; default 7 776 000 (90 days) */
+  absoluteTimeout?: number | false | undefined
+  /** Other parameters of the Iron protocol; any key here selects the slower iron-webcrypto engine. Default none */
+  iron?: IronOptions | undefined
+  /** How many verified cookies are remembered; 0 turns it off. Default 1000 */
+  cacheSize?: number | undefined
+}
+
+/** What the plugin takes. A wrong value or an unknown name rejects `app.ready()`. */
+export interface SessionOptions extends SealerOptions {
+  /** Name of the cookie; default `sessionName` */
+  cookieName?: string | undefined
+  /** Attributes of the cookie; default `{ path: '/', httpOnly: true, sameSite: 'lax', secure: 'auto' }` */
+  cookie?: SessionCookieOptions | undefined
+  /** Re-seal a used session once half of its idle timeout has passed; default `true` */
+  rolling?: boolean | undefined
+  /** Give the cookie a Max-Age; `false` makes it end with the browser. Default `true` */
+  persistent?: boolean | undefined
+  /** 1 to 8: over how many cookies of 4096 bytes a seal may be split; default 1 */
+  maxCookies?: number | undefined
+  /** Add `Vary` and `Cache-Control` where the session was read or set; default `true` */
+  cacheHeaders?: boolean | undefined
+}
+
+/** The members of `request.session`. They live on its prototype: its own keys are your data alone. */
+export interface SessionMembers<Data extends object> {
+  /** The value of a key, as the property would give it */
+  get<Key extends DataKey<Data>>(key: Key): Data[Key] | undefined
+  /** Sets a key, as assigning the property would. @throws FST_SESSION_RESERVED_KEY */
+  set<Key extends DataKey<Data>>(key: Key, value: Data[Key]): void
+  /** Drops all data and keeps the id; an empty session has its cookie cleared */
+  clear(): void
+  /** Gives a new id and creation time and drops all data but `keep`. Call it at every login */
+  regenerate(keep?: ReadonlyArray<DataKey<Data>>): void
+  /** Ends the session: data gone, cookie cleared. What is set afterwards starts a new one */
+  destroy(): void
+  /** The same as `destroy()` */
+  delete(): void
+  /** Re-seals even if nothing changed */
+  touch(): void
+  /**
+   * This session's own idle timeout in seconds («remember me»), or `false` for a cookie that ends with the
+   * browser. It is sealed in, so it holds until `regenerate()`. @throws FST_SESSION_INVALID_OPTION
+   */
+  persist(idleTimeout: number | false): void
+  /** Cookie attributes for this response, over the registered ones. @throws FST_SESSION_INVALID_OPTION */
+  options(cookie: ResponseCookieOptions): void
+  /** A plain, deep copy of the data. @throws FST_SESSION_NOT_SERIALIZABLE */
+  data(): SessionDataOf<Data>
+  /** Whether there is anything to save */
+  readonly changed: boolean
+  /** Whether it was destroyed and nothing was set since */
+  readonly deleted: boolean
+  /** Id, times, and why it started empty */
+  readonly info: SessionInfo
+}
+
+/** Keys that no session data can have: they name the members of the session. */
+export type ReservedKey = keyof SessionMembers<object>
+type DataKey<Data> = Exclude<keyof Data & string, ReservedKey>
+type SessionDataOf<Data> = { [Key in keyof Data as Exclude<Key, ReservedKey>]: Data[Key] }
+
+/** `request.session`: your data, and the members of a session. For a second session, `Session<AdminData>`. */
+export type Session<Data extends object = SessionData> = SessionDataOf<Data> & Readonly<SessionMembers<Data>>
+
+/** What unsealing a token gives. */
+export type Unsealed<Data extends object = SessionData> =
+  { ok: true, data: SessionDataOf<Data>, info: SessionInfo } | { ok: false, reason: SessionReason }
+
+/** Sealing without a request. */
+export interface Sealer<Data extends object = SessionData> {
+  /**
+   * Seals data into a token.
+   * @param options.idleTimeout seconds; this session's own idle timeout. Default: the registered one
+   * @throws FST_SESSION_NOT_SERIALIZABLE, FST_SESSION_RESERVED_KEY, FST_SESSION_INVALID_OPTION
+   */
+  seal(data: SessionDataOf<Data>, options?: { idleTimeout?: number | undefined }): Promise<string>
+  /** Opens a token. Never throws or rejects, whatever the text. */
+  unseal(token: string): Promise<Unsealed<Data>>
+}
+
+/** `app.session` */
+export interface SessionManager<Data extends object = SessionData> extends Sealer<Data> {
+  /** A `name=value` pair for the `cookie` header of a test or a websocket client. */
+  cookie(data: SessionDataOf<Data>): Promise<string>
+  /**
+   * Saves now, for hijacked and raw replies, and gives the `Set-Cookie` values (none if there is nothing to
+   * save). They are set on `reply` too, so a reply that is sent in the usual way carries them once.
+   * @throws FST_SESSION_TOO_LARGE, FST_SESSION_NOT_SERIALIZABLE, FST_SESSION_NOT_REGISTERED
+   */
+  commit(request: import('fastify').FastifyRequest, reply: import('fastify').FastifyReply): Promise<string[]>
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The session of this request. @throws FST_SESSION_NOT_REGISTERED where the plugin does not apply */
+    readonly session: Session
+  }
+  interface FastifyInstance {
+    /** Sealing and saving sessions by hand. */
+    session: SessionManager
+  }
+  interface FastifyContextConfig {
+    /** `false`: this route takes no part in sessions; reading one there throws */
+    session?: false
+  }
+}
