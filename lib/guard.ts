@@ -11,8 +11,14 @@ export function slotFor (name: string): symbol {
   return Symbol.for(`fastify-iron-session.${name}`)
 }
 
-/** Remembers that an app has a session of this name in some scope. */
-export function noteRegistered (app: FastifyInstance, name: string): void {
+function markFor (name: string): symbol {
+  return Symbol.for(`fastify-iron-session.${name}.registered`)
+}
+
+/** Marks the requests of a scope as having a session, and remembers that its app has one. */
+export function markRegistered (app: FastifyInstance, name: string): void {
+  // A function stands on the prototype, where the requests of scopes that were made earlier inherit it too.
+  app.decorateRequest(markFor(name), () => {})
   const names = registered.get(app.server) ?? new Set()
   registered.set(app.server, names.add(name))
 }
@@ -20,7 +26,6 @@ export function noteRegistered (app: FastifyInstance, name: string): void {
 const hints = {
   missing: 'Add `await app.register(sessionPlugin, { secret: process.env.SESSION_SECRET })`: it is not registered in this app',
   scope: 'It is registered in another scope: register it on the root instance, or in the scope that has this route',
-  later: 'It was registered after the scope that has this route: move `app.register(sessionPlugin, …)` above that scope',
   disabled: 'It is switched off for this route by `config: { session: false }`',
   early: 'It is not loaded yet: with these options that happens in the plugin\'s onRequest hook. ' +
     'Register the plugin before the hook that reads the session'
@@ -48,9 +53,8 @@ export function getSession (request: FastifyRequest, name = 'session'): Session 
 
 /** What a request knows of its session. @throws FST_SESSION_NOT_REGISTERED where it has no place for one */
 export function getSlot (request: FastifyRequest, name: string): unknown {
-  const slot = slotFor(name)
-  if (!(slot in request)) throw explain(request, name)
-  return (request as unknown as Record<symbol, unknown>)[slot]
+  if (!(markFor(name) in request)) throw explain(request, name)
+  return (request as unknown as Record<symbol, unknown>)[slotFor(name)]
 }
 
 const guarded = Symbol('fastify-iron-session.guarded')

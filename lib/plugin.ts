@@ -5,7 +5,7 @@ import type { Session, SessionOptions } from '../types/index.js'
 import { refused } from './checks.js'
 import { Committer } from './commit.js'
 import { errors } from './errors.js'
-import { noteRegistered, notRegistered, slotFor } from './guard.js'
+import { markRegistered, notRegistered, slotFor } from './guard.js'
 import { load, loadLater } from './load.js'
 import { createManager } from './manager.js'
 import { parseSessionOptions } from './options.js'
@@ -25,14 +25,13 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
   const slot = slotFor(sessionName)
   const sealer = new SessionSealer(config)
   const committer = new Committer(config, sealer, app.serializeCookie)
-  const covered = scopesWithHooksOf(app)
 
   app.decorate(sessionName, createManager(config, sealer, committer) as never)
   app.decorateRequest(slot, null)
+  markRegistered(app, sessionName)
   app.decorateRequest(sessionName, { getter: read, setter: refuse } as never)
   app.addHook('onRequest', sealer.sync ? remember : loadNow)
   app.addHook('onSend', save)
-  noteRegistered(app, sessionName)
 
   /** request.session */
   function read (this: Slotted): Session {
@@ -50,7 +49,6 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
   /** The first read unseals: a request that never reads its session pays nothing. */
   function first (request: Slotted, reply: FastifyReply | null | undefined): SessionState {
     if (isSwitchedOff(request)) throw notRegistered(sessionName, 'disabled')
-    if (!reply && !covered.has(request.server)) throw notRegistered(sessionName, 'later')
     if (!sealer.sync) throw notRegistered(sessionName, 'early')
     const state = load(config, sealer, request)
     request[slot] = state
@@ -91,13 +89,6 @@ function assertFree (app: FastifyInstance, name: string): void {
   if (name in app || app.hasRequestDecorator(name)) {
     throw refused('sessionName', `app.${name} or request.${name} exists already. For a second session give it a name of its own`)
   }
-}
-
-/** The scopes that have our hooks: this one, and those below it that are made from now on. */
-function scopesWithHooksOf (app: FastifyInstance): WeakSet<FastifyInstance> {
-  const scopes = new WeakSet([app])
-  app.addHook('onRegister', child => { scopes.add(child) })
-  return scopes
 }
 
 function isSwitchedOff (request: FastifyRequest): boolean {

@@ -60,7 +60,7 @@ export class SessionState {
       this.isNew = false
       this.reason = null
     }
-    this.session = Session.adopt(data, this)
+    this.session = new Session(data, this)
   }
 
   /** Drawn when it is first asked for: most new sessions stay empty and need none. */
@@ -160,37 +160,25 @@ export class SessionState {
   }
 }
 
-/** Lets a class put its private field on an object that exists already. */
-class Adopted {
-  constructor (target: object) {
-    return target
-  }
-}
-
 /**
  * `request.session`. Its own keys are the data; the members stand on a prototype that inherits from nothing,
  * so that `toString`, `constructor` and `__proto__` are keys like any other.
  */
-export class Session extends Adopted {
+export class Session {
   readonly #state: SessionState
 
-  private constructor (data: object, state: SessionState) {
-    super(data)
+  // Copied key by key: giving the parsed object another prototype in place costs more than parsing it.
+  constructor (data: object, state: SessionState) {
     this.#state = state
-  }
-
-  /** Makes a session of a freshly parsed object, in place. */
-  static adopt (data: object, state: SessionState): Session {
-    Object.setPrototypeOf(data, Session.prototype)
-    return new Session(data, state)
+    for (const key of Object.keys(data)) this.set(key, (data as Record<string, unknown>)[key])
   }
 
   get (key: string): unknown {
-    return Object.hasOwn(this, key) ? (this as Record<string, unknown>)[key] : undefined
+    return Object.hasOwn(this, key) ? (this as unknown as Record<string, unknown>)[key] : undefined
   }
 
   set (key: string, value: unknown): void {
-    (this as Record<string, unknown>)[key] = value
+    (this as unknown as Record<string, unknown>)[key] = value
   }
 
   clear (): void {

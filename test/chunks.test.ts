@@ -1,0 +1,66 @@
+import { randomBytes } from 'node:crypto'
+import t from 'tap'
+import { Jar, makeApp } from './fixtures/app.js'
+
+const routes = {
+  '/set': (request: { session: { any?: unknown }, headers: Record<string, unknown> }) => { request.session.any = randomBytes(Number(request.headers['x-size'])).toString('hex') },
+  '/get': (request: { session: { any?: unknown } }) => ({ size: ((request.session.any ?? '') as string).length }),
+  '/destroy': (request: { session: { destroy (): void } }) => { request.session.destroy() }
+}
+const size = (bytes: number): Record<string, string> => ({ 'x-size': String(bytes) })
+
+t.test('a large session is split over several cookies and put together again', async t => {
+  const jar = new Jar(await makeApp({ maxCookies: 4 }, routes))
+  const { setCookies } = await jar.get('/set', size(4000))
+  t.same([...jar.cookies.keys()], ['session', 'session.1', 'session.2'])
+  t.ok(setCookies.every(line => Buffer.byteLength(line) <= 4096))
+  t.same((await jar.get('/get')).json, { size: 8000 })
+  jar.cookies.set('session', [...jar.cookies.get('session')!].reverse().join(''))
+  t.same((await jar.get('/get')).json, { size: 0 })
+})
+
+t.test('parts that are no longer needed are cleared', async t => {
+  const jar = new Jar(await makeApp({ maxCookies: 4 }, routes))
+  await jar.get('/set', size(4000))
+  const { setCookies } = await jar.get('/set', size(10))
+  t.match(setCookies, [/^session=Fe26/, /^session\.1=; Max-Age=0/, /^session\.2=; Max-Age=0/])
+  t.same([...jar.cookies.keys()], ['session'])
+  t.same((await jar.get('/get')).json, { size: 20 })
+  await jar.get('/set', size(4000))
+  await jar.get('/destroy')
+  t.equal(jar.cookies.size, 0, 'destroy clears them all')
+})
+
+t.test('a part that is left over from a longer session does no harm', async t => {
+  const jar = new Jar(await makeApp({ maxCookies: 4 }, routes))
+  await jar.get('/set', size(10))
+  jar.cookies.set('session.1', 'left-over')
+  t.same((await jar.get('/get')).json, { size: 20 })
+})
+
+t.test('parts are read whatever maxCookies says today', async t => {
+  const wide = new Jar(await makeApp({ maxCookies: 8 }, routes))
+  await wide.get('/set', size(4000))
+  const narrow = new Jar(await makeApp({ maxCookies: 1 }, routes))
+  for (const [name, value] of wide.cookies) narrow.cookies.set(name, value)
+  t.same((await narrow.get('/get')).json, { size: 8000 })
+})
+
+t.test('a missing part is a malformed session, and all parts are cleared', async t => {
+  const jar = new Jar(await makeApp({ maxCookies: 4 }, { ...routes, '/why': request => ({ reason: request.session.info.reason }) }))
+  await jar.get('/set', size(4000))
+  jar.cookies.delete('session.1')
+  const { json, setCookies } = await jar.get('/why')
+  t.same(json, { reason: 'malformed' })
+  t.equal(setCookies.length, 2)
+  t.equal(jar.cookies.size, 0)
+})
+
+t.test('parts of another session with the same secret do not mix', async t => {
+  const app = await makeApp({ maxCookies: 4 }, routes)
+  const [one, two] = [new Jar(app), new Jar(app)]
+  await one.get('/set', size(4000))
+  await two.get('/set', size(4000))
+  one.cookies.set('session.1', two.cookies.get('session.1')!)
+  t.same((await one.get('/get')).json, { size: 0 })
+})
