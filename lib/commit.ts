@@ -145,10 +145,11 @@ export class Committer {
   }
 }
 
-/** What a session's end or change means for its cookie. */
+/** The whole policy: what became of a session, and what that means for its cookie. */
 function decide (state: SessionState, text: string | undefined): 'nothing' | 'clear' | 'seal' {
-  const changed = text !== state.savedText
-  if (text !== EMPTY) return changed || state.asked || state.due ? 'seal' : 'nothing'
+  const toSeal = text !== state.savedText || state.asked || state.due
+  if (text !== EMPTY) return toSeal ? 'seal' : 'nothing'
+  // An empty session needs no cookie: one that is there goes, if the session came from it or has ended.
   if (state.held === 0) return 'nothing'
   switch (state.status) {
     case 'regenerated':
@@ -157,6 +158,6 @@ function decide (state: SessionState, text: string | undefined): 'nothing' | 'cl
     case 'touched':
     case 'unmodified':
     case 'ended':
-      return state.rejected || (!state.isNew && (changed || state.asked || state.due)) ? 'clear' : 'nothing'
+      return state.rejected || (toSeal && !state.isNew) ? 'clear' : 'nothing'
   }
 }

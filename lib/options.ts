@@ -29,7 +29,7 @@ const DEFAULTS = {
 } as const
 
 const SEALER_NAMES = ['secret', 'sessionName', 'idleTimeout', 'absoluteTimeout', 'iron', 'cacheSize']
-const PLUGIN_NAMES = [
+export const PLUGIN_NAMES = [
   ...SEALER_NAMES, 'cookieName', 'cookie', 'rolling', 'persistent', 'maxCookies', 'cacheHeaders'
 ]
 /** Fastify's own, which it hands on to every plugin. */

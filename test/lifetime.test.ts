@@ -1,13 +1,8 @@
 import t from 'tap'
-import { Jar, makeApp } from './fixtures/app.js'
+import { count, Jar, makeApp, read } from './fixtures/app.js'
 
 const DAY = 86_400_000
-const routes = {
-  '/count': (request: { session: { views?: number } }) => ({ views: request.session.views = (request.session.views ?? 0) + 1 }),
-  '/read': (request: { session: { views?: number, info: { reason: string | null } } }) =>
-    ({ views: request.session.views ?? null, reason: request.session.info.reason }),
-  '/untouched': () => {}
-}
+const routes = { '/count': count, '/read': read, '/untouched': () => {} }
 
 t.test('by default a session ends after 14 days without use, a minute of skew aside', async t => {
   t.clock.enter()

@@ -3,7 +3,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import sessionPlugin, { getSession, sessionPlugin as named } from '../lib/index.js'
 import type { Session, SessionOptions } from '../lib/index.js'
-import { Jar, makeApp, secret } from './fixtures/app.js'
+import { count, Jar, makeApp, secret } from './fixtures/app.js'
 
 declare module 'fastify' {
   interface FastifyRequest { readonly admin: Session<{ level?: number }> }
@@ -146,7 +146,7 @@ t.test('options may come as a function, with a prefix, and stay as they are', as
 })
 
 t.test('two apps in one process do not touch each other', async t => {
-  const routes = { '/': (request: { session: { views?: number } }) => ({ views: request.session.views = (request.session.views ?? 0) + 1 }) }
+  const routes = { '/': count }
   const one = new Jar(await makeApp({}, routes))
   const two = new Jar(await makeApp({ secret: 'another secret, which is long enough too' }, routes))
   await one.get('/')

@@ -1,19 +1,24 @@
 import t from 'tap'
-import { Jar, logTo, makeApp, olderSecret, secret, setCookiesOf } from './fixtures/app.js'
-
-const count = { '/count': (request: { session: { views?: number } }) => ({ views: request.session.views = (request.session.views ?? 0) + 1 }) }
+import { count, Jar, logTo, makeApp, olderSecret, read, secret, setCookiesOf } from './fixtures/app.js'
 
 t.test('a session that nobody read, changed or filled sets no cookie', async t => {
   const app = await makeApp({}, {
-    ...count,
+    '/count': count,
     '/untouched': () => {},
-    '/read': request => ({ views: request.session.views ?? null }),
+    '/read': read,
     '/same': request => { request.session.views = 1 }
   })
   const jar = new Jar(app)
   for (const url of ['/untouched', '/read']) t.same((await jar.get(url)).setCookies, [], url)
   await jar.get('/count')
   for (const url of ['/untouched', '/read', '/same']) t.same((await jar.get(url)).setCookies, [], url)
+})
+
+t.test('an empty session needs no cookie', async t => {
+  const app = await makeApp({}, { '/read': read, '/touch': request => { request.session.touch() } })
+  const cookie = await app.session.cookie({})
+  t.same(setCookiesOf(await app.inject({ url: '/read', headers: { cookie } })), [])
+  t.match(setCookiesOf(await app.inject({ url: '/touch', headers: { cookie } })), [/^session=; Max-Age=0/])
 })
 
 t.test('a nested change is saved', async t => {
@@ -50,7 +55,7 @@ t.test('a cookie of ours that only others set is replaced though nothing else is
 
 t.test('an error response saves the session like any other', async t => {
   const app = await makeApp({}, {
-    ...count,
+    '/count': count,
     '/throw': request => { request.session.note = 'before the error'; throw new Error('of the app') },
     '/get': request => request.session.data()
   })
@@ -61,7 +66,7 @@ t.test('an error response saves the session like any other', async t => {
 
 t.test('an error after destroy or clear does not bring the session back', async t => {
   const app = await makeApp({}, {
-    ...count,
+    '/count': count,
     '/destroy': request => { request.session.destroy(); throw new Error('of the app') },
     '/clear': request => { request.session.clear(); throw new Error('of the app') }
   }, {}, app => {
@@ -79,7 +84,7 @@ t.test('an error after destroy or clear does not bring the session back', async 
 
 t.test('a cookie that can never be good again is cleared', async t => {
   t.clock.enter()
-  const app = await makeApp({ idleTimeout: 100, absoluteTimeout: 300 }, { ...count, '/': request => ({ reason: request.session.info.reason }) })
+  const app = await makeApp({ idleTimeout: 100, absoluteTimeout: 300 }, { '/count': count, '/': request => ({ reason: request.session.info.reason }) })
   const good = (await app.session.cookie({ views: 1 })).slice('session='.length)
   const lasting = await app.session.seal({ views: 1 }, { idleTimeout: 1000 })
   const cases: Array<[cookie: string, reason: string]> = [
@@ -132,12 +137,12 @@ t.test('of several cookies of the name the first that opens wins', async t => {
 t.test('Vary: Cookie is added once, wherever the session was read', async t => {
   const app = await makeApp({}, {
     '/untouched': () => {},
-    '/read': request => { request.session.views },
-    '/beside': (request, reply) => { reply.header('vary', 'Accept'); request.session.views },
-    '/list': (request, reply) => { reply.header('vary', ['Accept', 'cookie']); request.session.views },
+    '/read': read,
+    '/beside': (request, reply) => { reply.header('vary', 'Accept'); return read(request, reply) },
+    '/list': (request, reply) => { reply.header('vary', ['Accept', 'cookie']); return read(request, reply) },
     '/there': (request, reply) => { reply.header('vary', 'accept, Cookie'); request.session.views = 1 },
-    '/star': (request, reply) => { reply.header('vary', '*'); request.session.views },
-    '/other': (request, reply) => { reply.header('vary', 'X-Cookie-Policy'); request.session.views }
+    '/star': (request, reply) => { reply.header('vary', '*'); return read(request, reply) },
+    '/other': (request, reply) => { reply.header('vary', 'X-Cookie-Policy'); return read(request, reply) }
   })
   const vary = async (url: string): Promise<unknown> => (await app.inject(url)).headers.vary
   t.equal(await vary('/untouched'), undefined)
@@ -151,8 +156,8 @@ t.test('Vary: Cookie is added once, wherever the session was read', async t => {
 
 t.test('a response that sets or clears a session cookie is not for shared caches', async t => {
   const app = await makeApp({}, {
-    ...count,
-    '/read': request => { request.session.views },
+    '/count': count,
+    '/read': read,
     '/public': (request, reply) => { reply.header('cache-control', 'public, max-age=60'); request.session.views = 7 },
     '/field': (request, reply) => { reply.header('cache-control', 'private="X-Name"'); request.session.views = 8 },
     '/private': (request, reply) => { reply.header('cache-control', 'Private, max-age=60'); request.session.views = 9 },
@@ -170,7 +175,7 @@ t.test('a response that sets or clears a session cookie is not for shared caches
 })
 
 t.test('with cacheHeaders: false no header but Set-Cookie is touched', async t => {
-  const app = await makeApp({ cacheHeaders: false }, { ...count, '/read': request => { request.session.views } })
+  const app = await makeApp({ cacheHeaders: false }, { '/count': count, '/read': read })
   for (const url of ['/count', '/read']) {
     const { headers } = await app.inject(url)
     t.notOk('vary' in headers || 'cache-control' in headers)
@@ -178,8 +183,8 @@ t.test('with cacheHeaders: false no header but Set-Cookie is touched', async t =
 })
 
 t.test('a seal of an older secret is made anew with the newest when it is read', async t => {
-  const old = await makeApp({ secret: olderSecret }, count)
-  const both = await makeApp({ secret: [secret, olderSecret] }, { ...count, '/read': request => ({ views: request.session.views }), '/untouched': () => {} })
+  const old = await makeApp({ secret: olderSecret }, { '/count': count })
+  const both = await makeApp({ secret: [secret, olderSecret] }, { '/count': count, '/read': request => ({ views: request.session.views }), '/untouched': () => {} })
   const jar = new Jar(old)
   await jar.get('/count')
   const next = new Jar(both)
@@ -189,14 +194,14 @@ t.test('a seal of an older secret is made anew with the newest when it is read',
   t.same(read.json, { views: 1 })
   t.equal(read.setCookies.length, 1)
   t.same((await next.get('/read')).setCookies, [], 'once')
-  const newest = new Jar(await makeApp({}, count))
+  const newest = new Jar(await makeApp({}, { '/count': count }))
   newest.cookies.set('session', next.cookies.get('session')!)
   t.same((await newest.get('/count')).json, { views: 2 }, 'the older secret can be retired')
 })
 
 t.test('every rejection is logged at debug, with reason and name, never with a value', async t => {
   const lines: Array<Record<string, unknown>> = []
-  const app = await makeApp({}, { '/': request => { request.session.views } }, logTo(lines))
+  const app = await makeApp({}, { '/': read }, logTo(lines))
   const cookie = `${await app.session.cookie({ note: 'my private note' })}x`
   await app.inject({ url: '/', headers: { cookie } })
   await app.inject('/')
@@ -207,13 +212,13 @@ t.test('every rejection is logged at debug, with reason and name, never with a v
 })
 
 t.test('secure follows the protocol by default, is on in production, and warns there over plain HTTP', async t => {
-  const proxied = await makeApp({}, count, { trustProxy: true })
+  const proxied = await makeApp({}, { '/count': count }, { trustProxy: true })
   t.match(setCookiesOf(await proxied.inject({ url: '/count', headers: { 'x-forwarded-proto': 'https' } })), [/; Secure/])
   const { NODE_ENV } = process.env
   t.teardown(() => { if (NODE_ENV === undefined) delete process.env.NODE_ENV; else process.env.NODE_ENV = NODE_ENV })
   process.env.NODE_ENV = 'production'
   const lines: Array<Record<string, unknown>> = []
-  const app = await makeApp({}, count, { ...logTo(lines, 'warn'), trustProxy: true })
+  const app = await makeApp({}, { '/count': count }, { ...logTo(lines, 'warn'), trustProxy: true })
   await app.inject({ url: '/count', headers: { 'x-forwarded-proto': 'https' } })
   t.equal(lines.length, 0)
   for (let n = 0; n < 3; n++) t.match(setCookiesOf(await app.inject('/count')), [/; Secure/], 'it is sent all the same')
@@ -224,7 +229,7 @@ t.test('the other attributes of the cookie are those that were registered', asyn
   const app = await makeApp({
     cookieName: '__Secure-sid',
     cookie: { path: '/app', domain: 'example.com', httpOnly: false, sameSite: 'none', priority: 'high', partitioned: true }
-  }, count)
+  }, { '/count': count })
   const [line] = setCookiesOf(await app.inject('/count'))
   t.same(line?.split('; ').slice(1).sort(),
     ['Domain=example.com', 'Max-Age=1209600', 'Partitioned', 'Path=/app', 'Priority=High', 'SameSite=None', 'Secure'])
