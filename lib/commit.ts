@@ -6,7 +6,7 @@ import type { CookieFormat, SerializeCookie } from './cookies.js'
 import { EMPTY, serialize } from './data.js'
 import type { SessionConfig } from './options.js'
 import type { SessionSealer } from './sealer.js'
-import type { SessionState } from './session.js'
+import type { SessionState } from './state.js'
 
 /** Session → compare → seal → `Set-Cookie`. */
 export class Committer {

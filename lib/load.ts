@@ -4,7 +4,8 @@ import { findCookies } from './cookies.js'
 import type { Found } from './cookies.js'
 import type { SessionConfig } from './options.js'
 import type { Loaded, SessionSealer } from './sealer.js'
-import { SessionState } from './session.js'
+import { Session } from './session.js'
+import { SessionState } from './state.js'
 
 /** A cookie rejected for one of these is left: another node may know the key, or another app the cookie. */
 const LEFT: ReadonlySet<SessionReason> = new Set(['unknown-key', 'wrong-name', 'foreign'])
@@ -38,13 +39,13 @@ function choose (
   for (const token of found.candidates) {
     const loaded = open(token)
     if (loaded.ok) {
-      const state = new SessionState(config, sealer, loaded.verified, loaded.data)
+      const state = new SessionState(config, sealer, loaded.verified)
       state.held = found.held
-      return state
+      return Session.open(state, loaded.data)
     }
     reasons.push(loaded.reason)
   }
-  const state = new SessionState(config, sealer, undefined, {})
+  const state = new SessionState(config, sealer, undefined)
   state.held = found.held
   const [reason] = reasons
   if (reason !== undefined) {
@@ -52,5 +53,5 @@ function choose (
     state.rejected = !reasons.some(reason => LEFT.has(reason))
     request.log.debug({ session: config.sessionName, reason }, 'session cookie rejected')
   }
-  return state
+  return Session.open(state, {})
 }

@@ -4,7 +4,7 @@ import { getSlot } from './guard.js'
 import type { SessionConfig } from './options.js'
 import { forData } from './sealer.js'
 import type { SessionSealer } from './sealer.js'
-import { SessionState } from './session.js'
+import { SessionState } from './state.js'
 
 /** `app.session` */
 export function createManager (config: SessionConfig, sealer: SessionSealer, committer: Committer): SessionManager {

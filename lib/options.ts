@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import type { IronOptions, Secret, SealerOptions, SecretValue, SessionOptions } from '../types/index.js'
 import { parseCookieName, parseCookieOptions } from './attributes.js'
 import type { CookieAttributes } from './attributes.js'
@@ -5,7 +6,18 @@ import { invalid, parseBoolean, parseInteger, parseNames, parseTimeout, refused 
 import { errors } from './errors.js'
 import { fingerprint, Keyring } from './keyring.js'
 import type { Key } from './keyring.js'
-import type { SealerConfig } from './sealer.js'
+
+/** What sealing needs to know; made by `parseSealerOptions`. */
+export interface SealerConfig {
+  readonly keyring: Keyring
+  readonly sessionName: string
+  /** Seconds */
+  readonly idleTimeout: number
+  /** Seconds */
+  readonly absoluteTimeout: number | false
+  readonly iron: IronOptions | undefined
+  readonly cacheSize: number
+}
 
 /** The options of a registration, checked and complete. Nothing in it is the caller's own object. */
 export interface SessionConfig extends SealerConfig {
@@ -88,7 +100,7 @@ function parseSecrets (option: SealerOptions['secret']): [Key, ...Key[]] {
 }
 
 function parseSecret (given: unknown, option: string): Key {
-  if (typeof given !== 'object' || given === null || given instanceof Uint8Array) {
+  if (typeof given !== 'object' || given === null || types.isUint8Array(given)) {
     const secret = parseSecretValue(given, option)
     return { id: fingerprint(secret), secret }
   }
@@ -107,7 +119,7 @@ function parseSecretValue (given: unknown, option: string): SecretValue {
     if (given.length >= 32) return given
     throw new errors.FST_SESSION_SECRET_WEAK(option, 'a text needs 32 characters or more', `${given.length}`)
   }
-  if (given instanceof Uint8Array) {
+  if (types.isUint8Array(given)) {
     if (given.length === 32) return Uint8Array.from(given)
     throw new errors.FST_SESSION_SECRET_WEAK(option, 'bytes must be exactly 32, the raw key', `${given.length}`)
   }

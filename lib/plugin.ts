@@ -10,7 +10,7 @@ import { load, loadLater } from './load.js'
 import { createManager } from './manager.js'
 import { parseSessionOptions } from './options.js'
 import { SessionSealer } from './sealer.js'
-import { SessionState } from './session.js'
+import { SessionState } from './state.js'
 
 /** What a request's slot holds: its session once it was read, before that its reply, before our hook nothing. */
 type Slot = SessionState | FastifyReply | null | undefined

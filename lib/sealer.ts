@@ -1,29 +1,17 @@
-import type { IronOptions, Sealer, SealerOptions, SessionInfo, SessionReason } from '../types/index.js'
+import type { Sealer, SealerOptions, SessionInfo, SessionReason } from '../types/index.js'
 import { parseTimeout } from './checks.js'
 import { findReservedKey, isDictionary, serialize } from './data.js'
 import { decode, encode } from './envelope.js'
 import type { Envelope } from './envelope.js'
 import { errors } from './errors.js'
-import type { Keyring } from './keyring.js'
 import { Lru } from './lru.js'
 import { parseSealerOptions } from './options.js'
+import type { SealerConfig } from './options.js'
 import { randomId } from './random.js'
 import { IronEngine } from './sealer-iron.js'
 import { NodeEngine } from './sealer-node.js'
 import { parseToken } from './token.js'
 import type { Engine, Opened } from './token.js'
-
-/** What sealing needs to know; made by `parseSealerOptions`. */
-export interface SealerConfig {
-  readonly keyring: Keyring
-  readonly sessionName: string
-  /** Seconds */
-  readonly idleTimeout: number
-  /** Seconds */
-  readonly absoluteTimeout: number | false
-  readonly iron: IronOptions | undefined
-  readonly cacheSize: number
-}
 
 /** A verified token: what the cache remembers. */
 export interface Verified {

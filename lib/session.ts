@@ -1,164 +1,7 @@
 import { inspect } from 'node:util'
-import type { ResponseCookieOptions, SessionInfo, SessionReason } from '../types/index.js'
-import { overrideAttributes } from './attributes.js'
-import type { CookieAttributes } from './attributes.js'
-import { parseTimeout } from './checks.js'
-import { EMPTY, reservedKeyError, reservedKeys, serialize } from './data.js'
-import type { Envelope } from './envelope.js'
-import type { SessionConfig } from './options.js'
-import { randomId } from './random.js'
-import { describe } from './sealer.js'
-import type { SessionSealer, Verified } from './sealer.js'
-
-/**
- * What was asked of a session, beside changes to its data, which are found by comparing:
- * nothing · to be sealed whatever its data · a new id · its end · its end, and that has been saved
- */
-export type Status = 'unmodified' | 'touched' | 'regenerated' | 'destroyed' | 'ended'
-
-/** One session of one request: everything about it that is not its data. */
-export class SessionState {
-  readonly session: Session
-  status: Status = 'unmodified'
-  /** The data as it is on the client, in JSON: what changes are measured against */
-  savedText = EMPTY
-  isNew = true
-  /** Whether the app has asked for it; until then it takes no part in the response */
-  isRead = false
-  /** Whether saving it has failed, which the app's error handler knows already */
-  failed = false
-  /** Whether it was sealed with an older secret */
-  stale = false
-  /** When its seal expires, in milliseconds since 1970; 0 for a session that has none */
-  sealExpiresAt = 0
-  /** Which cookies of ours the client holds: bit 0 is the name itself, bit n is chunk n */
-  held = 0
-  /** Whether what came was rejected for good and is to be cleared */
-  rejected = false
-  reason: SessionReason | null = 'absent'
-  /** Cookie attributes of this response, where they differ from the registered ones */
-  attributes: CookieAttributes | undefined
-  idle: Envelope['idle']
-  createdAt: number
-  readonly #config: SessionConfig
-  readonly #sealer: SessionSealer
-  #id = ''
-
-  constructor (config: SessionConfig, sealer: SessionSealer, verified: Verified | undefined, data: object) {
-    this.#config = config
-    this.#sealer = sealer
-    if (verified === undefined) {
-      this.createdAt = sealer.now()
-    } else {
-      const { envelope, expiresAt, stale } = verified
-      this.#id = envelope.id
-      this.createdAt = envelope.createdAt
-      this.idle = envelope.idle
-      this.savedText = envelope.text
-      this.sealExpiresAt = expiresAt
-      this.stale = stale
-      this.isNew = false
-      this.reason = null
-    }
-    this.session = new Session(data, this)
-  }
-
-  /** Drawn when it is first asked for: most new sessions stay empty and need none. */
-  get id (): string {
-    if (this.#id === '') this.#id = randomId()
-    return this.#id
-  }
-
-  get info (): SessionInfo {
-    const { id, createdAt, idle } = this
-    const expiresAt = this.sealExpiresAt || createdAt + this.#sealer.idleTimeout(idle)
-    return describe(this.#sealer, { id, createdAt, idle, text: '' }, expiresAt, this.reason, this.isNew)
-  }
-
-  /** Whether a seal of this session is to be made anew though nothing changed: an older secret, or half its time gone. */
-  get due (): boolean {
-    if (this.isNew) return false
-    if (this.stale) return true
-    return this.#config.rolling && this.sealExpiresAt - this.#sealer.now() < this.#sealer.idleTimeout(this.idle) / 2
-  }
-
-  /** Whether sealing was asked for, whatever became of the data. */
-  get asked (): boolean {
-    return this.status === 'touched' || this.status === 'regenerated'
-  }
-
-  get changed (): boolean {
-    return this.asked || this.status === 'destroyed' || this.text() !== this.savedText
-  }
-
-  get deleted (): boolean {
-    return (this.status === 'destroyed' || this.status === 'ended') && Object.keys(this.session).length === 0
-  }
-
-  touch (): void {
-    if (this.status === 'unmodified') this.status = 'touched'
-  }
-
-  /** Another session from here on: a new id and creation time, an empty past. */
-  renew (status: 'regenerated' | 'destroyed'): void {
-    this.status = status
-    this.savedText = EMPTY
-    this.isNew = true
-    this.stale = false
-    this.sealExpiresAt = 0
-    this.idle = undefined
-    this.createdAt = this.#sealer.now()
-    this.#id = ''
-  }
-
-  persist (idle: number | false): void {
-    this.idle = idle === false ? false : parseTimeout('persist', idle, 'a number of seconds above 0, or false')
-    this.touch()
-  }
-
-  override (options: ResponseCookieOptions): void {
-    const { maxAge } = options
-    if (maxAge !== undefined) this.persist(maxAge)
-    this.attributes = overrideAttributes(this.#config.cookieName, this.attributes ?? this.#config.cookie, options)
-  }
-
-  /** What is to be sealed */
-  envelope (text: string): Envelope {
-    return { id: this.id, createdAt: this.createdAt, idle: this.idle, text }
-  }
-
-  /** The data as JSON without the checks; `undefined` where JSON refuses it, which differs from any text. */
-  text (): string | undefined {
-    try {
-      return JSON.stringify(this.session)
-    } catch {
-      return undefined
-    }
-  }
-
-  /** Takes note that all that was asked has been done: only what comes after counts as a change. */
-  settle (text: string | undefined): void {
-    this.status = this.status === 'destroyed' || this.status === 'ended' ? 'ended' : 'unmodified'
-    if (text !== undefined) this.savedText = text
-  }
-
-  /** Takes note that the client was given a seal of this text, in these parts. */
-  sealed (text: string, held: number): void {
-    this.status = 'unmodified'
-    this.savedText = text
-    this.held = held
-    this.stale = false
-    this.rejected = false
-    this.sealExpiresAt = this.#sealer.now() + this.#sealer.idleTimeout(this.idle)
-  }
-
-  /** Takes note that the client was told to drop every part. */
-  cleared (): void {
-    this.settle(EMPTY)
-    this.held = 0
-    this.rejected = false
-  }
-}
+import type { ResponseCookieOptions, SessionInfo } from '../types/index.js'
+import { reservedKeyError, reservedKeys, serialize } from './data.js'
+import type { SessionState } from './state.js'
 
 /**
  * `request.session`. Its own keys are the data; the members stand on a prototype that inherits from nothing,
@@ -168,9 +11,15 @@ export class Session {
   readonly #state: SessionState
 
   // Copied key by key: giving the parsed object another prototype in place costs more than parsing it.
-  constructor (data: object, state: SessionState) {
+  private constructor (state: SessionState, data: object) {
     this.#state = state
     for (const key of Object.keys(data)) this.set(key, (data as Record<string, unknown>)[key])
+  }
+
+  /** Gives a state its session, with freshly parsed data, which is the session's from here on. */
+  static open (state: SessionState, data: object): SessionState {
+    state.session = new Session(state, data)
+    return state
   }
 
   get (key: string): unknown {
