@@ -53,7 +53,7 @@ for (const [engine, options] of Object.entries(engines)) {
 
   t.test(`the life of a session with ${engine}`, async t => {
     const app = await makeApp(options, {
-      '/login': request => { request.session.regenerate(); request.session.user = { id: 'u1' } },
+      '/login': request => { request.session.regenerate(); request.session.user = { id: 'u1', name: 'N' } },
       '/me': request => ({ user: request.session.user ?? null, reason: request.session.info.reason }),
       '/logout': request => { request.session.destroy() },
       '/untouched': () => {},
@@ -63,7 +63,7 @@ for (const [engine, options] of Object.entries(engines)) {
     const jar = new Jar(app)
     t.match((await jar.get('/me')).json, { user: null, reason: 'absent' })
     await jar.get('/login')
-    t.match((await jar.get('/me')).json, { user: { id: 'u1' }, reason: null })
+    t.match((await jar.get('/me')).json, { user: { id: 'u1', name: 'N' }, reason: null })
     const untouched = await jar.get('/untouched')
     t.same([untouched.setCookies, untouched.headers.vary], [[], undefined], 'a session that nobody read leaves no trace')
     t.equal((await jar.get('/off')).status, 200)

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import t from 'tap'
@@ -15,7 +15,7 @@ function consumer (): string {
   run('tar', ['-xzf', tarball], folder)
   const modules = join(folder, 'node_modules')
   mkdirSync(modules)
-  run('mv', ['package', join(modules, 'fastify-iron-session')], folder)
+  renameSync(join(folder, 'package'), join(modules, 'fastify-iron-session'))
   for (const name of ['fastify', '@fastify', 'fastify-plugin', 'iron-webcrypto', '@types', 'undici-types']) {
     symlinkSync(join(root, 'node_modules', name), join(modules, name))
   }

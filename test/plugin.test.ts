@@ -90,7 +90,7 @@ t.test('@fastify/cookie is registered where the app has none', async t => {
 t.test('sessions of different names are independent', async t => {
   const app = await makeApp({}, {
     '/admin': request => { request.admin.level = 3; return { user: request.session.user ?? null } },
-    '/user': request => { request.session.user = { id: 'u' } },
+    '/user': request => { request.session.user = { id: 'u', name: 'N' } },
     '/both': request => ({ level: request.admin.level, user: request.session.user }),
     '/leave': request => { request.admin.destroy() }
   })
@@ -99,10 +99,10 @@ t.test('sessions of different names are independent', async t => {
   await jar.get('/admin')
   await jar.get('/user')
   t.same([...jar.cookies.keys()], ['adm', 'session'])
-  t.same((await jar.get('/both')).json, { level: 3, user: { id: 'u' } })
+  t.same((await jar.get('/both')).json, { level: 3, user: { id: 'u', name: 'N' } })
   await jar.get('/leave')
   t.same([...jar.cookies.keys()], ['session'])
-  const admin = await app.getDecorator<typeof app.session>('admin').seal({ user: { id: 'x' } })
+  const admin = await app.getDecorator<typeof app.session>('admin').seal({ user: { id: 'x', name: 'N' } })
   t.same(await app.session.unseal(admin), { ok: false, reason: 'wrong-name' })
 })
 

@@ -29,9 +29,9 @@ t.test('its own keys are the data, and nothing else', async t => {
 })
 
 t.test('console.log shows the data and no secret', async t => {
-  const app = await makeApp({}, { '/': request => { request.session.user = { id: 'u1' }; return inspect(request.session) } })
+  const app = await makeApp({}, { '/': request => { request.session.user = { id: 'u1', name: 'N' }; return inspect(request.session) } })
   const { body } = await new Jar(app).get('/')
-  t.equal(body, "Session { user: { id: 'u1' } }")
+  t.equal(body, "Session { user: { id: 'u1', name: 'N' } }")
 })
 
 t.test('names such as __proto__ and toString are keys like any other', async t => {
@@ -305,13 +305,13 @@ t.test('options sets the cookie attributes of this response', async t => {
 
 t.test('app.session seals, unseals and makes cookies for tests', async t => {
   const app = await makeApp({ sessionName: 'session', cookieName: 'sid' }, { '/': request => ({ user: request.session.user }) })
-  const cookie = await app.session.cookie({ user: { id: 'u1' } })
+  const cookie = await app.session.cookie({ user: { id: 'u1', name: 'N' } })
   t.match(cookie, /^sid=Fe26\.2\*/)
   const response = await app.inject({ url: '/', headers: { cookie } })
-  t.same(response.json(), { user: { id: 'u1' } })
-  const token = await app.session.seal({ user: { id: 'u2' } }, { idleTimeout: 60 })
+  t.same(response.json(), { user: { id: 'u1', name: 'N' } })
+  const token = await app.session.seal({ user: { id: 'u2', name: 'N' } }, { idleTimeout: 60 })
   const result = await app.session.unseal(token)
-  t.match(result, { ok: true, data: { user: { id: 'u2' } }, info: { isNew: false, reason: null } })
+  t.match(result, { ok: true, data: { user: { id: 'u2', name: 'N' } }, info: { isNew: false, reason: null } })
   t.same(await app.session.unseal('nonsense'), { ok: false, reason: 'malformed' })
   t.notMatch(JSON.stringify(app.session), secret)
 })

@@ -1,0 +1,77 @@
+import formbody from '@fastify/formbody'
+import Fastify from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
+import sessionPlugin from 'fastify-iron-session'
+import { checkPassword } from './users.js'
+import { homePage, loginPage, privatePage, sessionPage } from './views.js'
+
+declare module 'fastify-iron-session' {
+  interface SessionData {
+    user?: { id: string, name: string }
+    views?: number
+    message?: string
+  }
+}
+
+export interface AppOptions {
+  secret: string | undefined
+  server?: FastifyServerOptions
+}
+
+/** The whole app; nothing listens yet, so that tests can use it too. */
+export async function buildApp ({ secret, server = {} }: AppOptions): Promise<FastifyInstance> {
+  const app = Fastify(server)
+  await app.register(formbody)
+  await app.register(sessionPlugin, { secret })
+
+  app.get('/', async (request, reply) => {
+    const { session } = request
+    session.views = (session.views ?? 0) + 1
+    const { user, views } = session
+    return html(reply, homePage({ user, views, message: takeMessage(request) }))
+  })
+
+  app.get('/login', async (request, reply) => html(reply, loginPage({ message: takeMessage(request) })))
+
+  // SameSite=Lax, the default, keeps other sites from posting these forms with our cookie.
+  app.post<{ Body: { name?: string, password?: string } }>('/login', async (request, reply) => {
+    const { name = '', password = '' } = request.body ?? {}
+    const user = await checkPassword(name, password)
+    if (user === undefined) return html(reply.code(401), loginPage({ name, message: 'Wrong name or password.' }))
+    // A new session at every login: nothing that was planted before it survives, but for the counter.
+    request.session.regenerate(['views'])
+    request.session.user = user
+    return reply.redirect('/', 303)
+  })
+
+  app.post('/logout', async (request, reply) => {
+    request.session.destroy()
+    // What is set after destroy() starts a new session.
+    request.session.message = 'You are logged out.'
+    return reply.redirect('/', 303)
+  })
+
+  app.get('/session', async (request, reply) => html(reply, sessionPage(request.session.data(), request.session.info)))
+
+  app.get('/private', { preHandler: needsUser }, async (request, reply) => html(reply, privatePage(request.session.user!.name)))
+
+  return app
+}
+
+async function needsUser (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
+  if (request.session.user !== undefined) return
+  request.session.message = 'Log in to see that page.'
+  return reply.redirect('/login', 303)
+}
+
+/** A message is shown once. */
+function takeMessage ({ session }: FastifyRequest): string | undefined {
+  const { message } = session
+  delete session.message
+  return message
+}
+
+function html (reply: FastifyReply, page: string): string {
+  reply.type('text/html; charset=utf-8')
+  return page
+}
