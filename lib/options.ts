@@ -29,17 +29,6 @@ export interface SessionConfig extends SealerConfig {
   readonly cacheHeaders: boolean
 }
 
-const DEFAULTS = {
-  sessionName: 'session',
-  idleTimeout: 1_209_600, // seconds: 14 days
-  absoluteTimeout: 7_776_000, // seconds: 90 days
-  cacheSize: 1000, // entries
-  rolling: true,
-  persistent: true,
-  maxCookies: 1,
-  cacheHeaders: true
-} as const
-
 const SEALER_NAMES = ['secret', 'sessionName', 'idleTimeout', 'absoluteTimeout', 'iron', 'cacheSize']
 export const PLUGIN_NAMES = [
   ...SEALER_NAMES, 'cookieName', 'cookie', 'rolling', 'persistent', 'maxCookies', 'cacheHeaders'
@@ -57,32 +46,40 @@ export function parseSealerOptions (options: SealerOptions): SealerConfig {
 export function parseSessionOptions (options: SessionOptions): SessionConfig {
   parseNames('options', options, PLUGIN_NAMES, FASTIFY_NAMES)
   const sealing = parseSealing(options)
-  const cookieName = parseCookieName(options.cookieName ?? sealing.sessionName)
+  const {
+    cookieName = sealing.sessionName, cookie = {}, rolling = true, persistent = true, maxCookies = 1, cacheHeaders = true
+  } = options
   return Object.freeze({
     ...sealing,
-    cookieName,
-    cookie: parseCookieOptions(cookieName, options.cookie ?? {}),
-    rolling: parseBoolean('rolling', options.rolling ?? DEFAULTS.rolling),
-    persistent: parseBoolean('persistent', options.persistent ?? DEFAULTS.persistent),
-    maxCookies: parseInteger('maxCookies', options.maxCookies ?? DEFAULTS.maxCookies, 1, 8),
-    cacheHeaders: parseBoolean('cacheHeaders', options.cacheHeaders ?? DEFAULTS.cacheHeaders)
+    cookieName: parseCookieName(cookieName),
+    cookie: parseCookieOptions(cookieName, cookie),
+    rolling: parseBoolean('rolling', rolling),
+    persistent: parseBoolean('persistent', persistent),
+    maxCookies: parseInteger('maxCookies', maxCookies, 1, 8),
+    cacheHeaders: parseBoolean('cacheHeaders', cacheHeaders)
   })
 }
 
 function parseSealing (options: SealerOptions): SealerConfig {
-  const keyring = new Keyring(parseSecrets(options.secret))
-  const sessionName = options.sessionName ?? DEFAULTS.sessionName
+  const {
+    secret,
+    sessionName = 'session',
+    idleTimeout = 1_209_600, // seconds: 14 days
+    absoluteTimeout = 7_776_000, // seconds: 90 days
+    iron,
+    cacheSize = 1000 // entries
+  } = options
+  const keyring = new Keyring(parseSecrets(secret))
   if (typeof sessionName !== 'string' || sessionName === '') throw invalid('sessionName', 'a name', sessionName)
-  const absoluteTimeout = options.absoluteTimeout ?? DEFAULTS.absoluteTimeout
   return {
     keyring,
     sessionName,
-    idleTimeout: parseTimeout('idleTimeout', options.idleTimeout ?? DEFAULTS.idleTimeout),
+    idleTimeout: parseTimeout('idleTimeout', idleTimeout),
     absoluteTimeout: absoluteTimeout === false
       ? false
       : parseTimeout('absoluteTimeout', absoluteTimeout, 'a number of seconds above 0, or false'),
-    iron: parseIron(options.iron, keyring),
-    cacheSize: parseInteger('cacheSize', options.cacheSize ?? DEFAULTS.cacheSize, 0, 1e7)
+    iron: parseIron(iron, keyring),
+    cacheSize: parseInteger('cacheSize', cacheSize, 0, 1e7)
   }
 }
 

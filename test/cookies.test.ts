@@ -1,0 +1,68 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { clearCookies, findCookies, isFor, setCookies } from '../lib/cookies.js'
+import type { CookieFormat } from '../lib/cookies.js'
+
+/** As RFC 6265, section 5.4, has it: pairs between semicolons. */
+function naive (header: string, name: string): string[] {
+  return header.split(';').map(pair => pair.trim()).filter(pair => pair.startsWith(`${name}=`)).map(pair => pair.slice(name.length + 1).trim())
+}
+
+t.test('cookies of the exact name are found, wherever they stand', async t => {
+  const cases: Array<[header: string, found: string[]]> = [
+    ['sid=a', ['a']], ['sid=a; sid=b', ['a', 'b']], ['x=1; sid=a;y=2', ['a']], ['x=1;sid=a', ['a']], ['x=1; \tsid=a ; y=2', ['a']],
+    ['xsid=a; sid2=b; SID=c; s=d; sidsid=e; .sid=f', []], ['x=sid=a', []], ['x=" ;sid=a"', ['a"']], ['sid', []], ['sid=', ['']], ['sid =a', []],
+    [' sid=a', []], ['', []], ['sid=a=b', ['a=b']], ['sid.1=a', []], ['sid.9=a; sid=b', ['b']], ['__Host-sid=a', []]
+  ]
+  for (const [header, found] of cases) t.same(findCookies(header, 'sid').candidates, found, header)
+})
+
+t.test('any header gives what a plain reading of it gives', async t => {
+  const piece = fc.constantFrom('sid', 'sid2', 'xsid', 'x', '=', ';', '; ', ' ', '\t', 'value', '.', '.9', 'a')
+  await fc.assert(fc.property(fc.array(piece, { maxLength: 30 }), pieces => {
+    const header = pieces.join('').trim()
+    const { candidates } = findCookies(header, 'sid')
+    return JSON.stringify(candidates) === JSON.stringify(naive(header, 'sid'))
+  }), { numRuns: 5000, seed: 20260101 })
+  t.pass()
+})
+
+t.test('parts are put together in order, as far as they go', async t => {
+  t.same(findCookies('sid.1=b; sid=a; sid.2=c', 'sid'), { candidates: ['abc'], held: 0b111 })
+  t.same(findCookies('sid=a; sid.2=c', 'sid'), { candidates: ['a'], held: 0b101 })
+  t.same(findCookies('sid.1=b; sid.7=h', 'sid'), { candidates: [], held: 0b10000010 })
+  t.same(findCookies('sid=a; sid.1=b; sid=A; sid.1=B', 'sid').candidates, ['ab', 'AB'], 'the nth of each belong together')
+  t.same(findCookies('sid=a; sid=A; sid.1=b', 'sid').candidates, ['ab', 'Ab'])
+  t.same(findCookies('sid=a; sid.0=x; sid.8=y; sid.=z; sid.1x=w', 'sid'), { candidates: ['a'], held: 1 })
+})
+
+const format = (maxCookies: number): CookieFormat => ({ name: 'sid', attributes: '; Path=/; HttpOnly', maxCookies })
+
+t.test('a token is split where a cookie reaches 4096 bytes, and not a byte before', async t => {
+  const room = 4096 - 'sid='.length - '; Path=/; HttpOnly'.length
+  const counts = [room, room + 1, room + room - 2, room + room - 1, 8 * room - 14, 8 * room - 13].map(size => setCookies(format(8), 'x'.repeat(size), false)?.length)
+  t.same(counts, [1, 2, 2, 3, 8, undefined])
+  t.equal(setCookies(format(1), 'x'.repeat(room + 1), false), undefined)
+  t.equal(setCookies(format(1), 'x'.repeat(room), 60), undefined, 'Max-Age counts too')
+})
+
+t.test('what is split fits, and comes together again', async t => {
+  await fc.assert(fc.property(fc.integer({ min: 1, max: 32_000 }), fc.constantFrom(60, false as const), (size, maxAge) => {
+    const token = Array.from({ length: size }, (_, at) => (at % 36).toString(36)).join('')
+    const cookies = setCookies(format(8), token, maxAge)!
+    const header = cookies.map(cookie => cookie.slice(0, cookie.indexOf(';'))).join('; ')
+    return cookies.every(cookie => cookie.length <= 4096) && findCookies(header, 'sid').candidates[0] === token
+  }), { numRuns: 200, seed: 20260101 })
+  t.pass()
+})
+
+t.test('clearing names every part that is held', async t => {
+  t.same(clearCookies(format(1), 0), [])
+  t.same(clearCookies(format(1), 0b101).map(cookie => cookie.split('; ')[0]), ['sid=', 'sid.2='])
+  t.match(clearCookies(format(1), 1), ['sid=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/; HttpOnly'])
+})
+
+t.test('a Set-Cookie is known by its exact name', async t => {
+  for (const cookie of ['sid=a', 'sid=', 'sid.1=a', 'sid.7=a']) t.equal(isFor('sid', cookie), true, cookie)
+  for (const cookie of ['sid2=a', 'sid.8=a', 'sid.0=a', 'xsid=a', 'sid', 'sid.x=a', 'Sid=a']) t.equal(isFor('sid', cookie), false, cookie)
+})

@@ -1,0 +1,134 @@
+import t from 'tap'
+import type { SessionOptions } from '../lib/index.js'
+import { parseSealerOptions, parseSessionOptions } from '../lib/options.js'
+import { olderSecret, secret } from './fixtures/app.js'
+
+t.test('the defaults are those of the README', async t => {
+  t.match(parseSessionOptions({ secret }), {
+    sessionName: 'session',
+    cookieName: 'session',
+    idleTimeout: 1_209_600,
+    absoluteTimeout: 7_776_000,
+    rolling: true,
+    persistent: true,
+    maxCookies: 1,
+    cacheSize: 1000,
+    cacheHeaders: true,
+    iron: undefined
+  })
+})
+
+t.test('what is given is taken', async t => {
+  const options = {
+    secret,
+    sessionName: 'admin',
+    cookieName: 'sid',
+    idleTimeout: 1,
+    absoluteTimeout: false as const,
+    rolling: false,
+    persistent: false,
+    maxCookies: 8,
+    cacheSize: 0,
+    cacheHeaders: false,
+    prefix: '/x',
+    logLevel: 'warn',
+    logSerializers: {}
+  }
+  const { prefix, logLevel, logSerializers, secret: _, ...rest } = options
+  t.match(parseSessionOptions(options), rest)
+})
+
+t.test('every wrong value is named, with what was given and what is accepted', async t => {
+  const cases: Array<[options: object, option: string]> = [
+    [{ sessionName: '' }, 'sessionName'],
+    [{ sessionName: 5 }, 'sessionName'],
+    [{ sessionName: {} }, 'sessionName'],
+    [{ cookieName: 5 }, 'cookieName'],
+    [{ cookie: 'x' }, 'cookie'],
+    [{ cookie: null }, 'cookie'],
+    [{ idleTimeout: null }, 'idleTimeout'],
+    [{ idleTimeout: 0 }, 'idleTimeout'],
+    [{ idleTimeout: '60' }, 'idleTimeout'],
+    [{ idleTimeout: Infinity }, 'idleTimeout'],
+    [{ absoluteTimeout: -1 }, 'absoluteTimeout'],
+    [{ absoluteTimeout: true }, 'absoluteTimeout'],
+    [{ absoluteTimeout: NaN }, 'absoluteTimeout'],
+    [{ rolling: 1 }, 'rolling'],
+    [{ persistent: 'no' }, 'persistent'],
+    [{ maxCookies: 0 }, 'maxCookies'],
+    [{ maxCookies: 9 }, 'maxCookies'],
+    [{ maxCookies: 1.5 }, 'maxCookies'],
+    [{ cacheSize: -1 }, 'cacheSize'],
+    [{ cacheHeaders: [] }, 'cacheHeaders'],
+    [{ interop: 'iron' }, 'interop'],
+    [{ schema: {} }, 'schema'],
+    [{ ttl: 5 }, 'ttl'],
+    [{ iron: 'x' }, 'iron'],
+    [{ iron: [] }, 'iron'],
+    [{ iron: { ttl: 5 } }, 'iron.ttl'],
+    [{ iron: { encryption: 1 } }, 'iron.encryption'],
+    [{ iron: { encryption: { algorithm: 'des' } } }, 'iron.encryption.algorithm'],
+    [{ iron: { integrity: { algorithm: 'md5' } } }, 'iron.integrity.algorithm'],
+    [{ iron: { integrity: { iterations: 0 } } }, 'iron.integrity.iterations'],
+    [{ iron: { encryption: { saltBits: 100 } } }, 'iron.encryption.saltBits'],
+    [{ iron: { encryption: { minPasswordlength: 99 } } }, 'iron.encryption.minPasswordlength'],
+    [{ iron: { encryption: { salt: 'x' } } }, 'iron.encryption.salt'],
+    [{ iron: { timestampSkewSec: -1 } }, 'iron.timestampSkewSec'],
+    [{ iron: { localtimeOffsetMsec: 0.5 } }, 'iron.localtimeOffsetMsec'],
+    [{ iron: { encode: 'x' } }, 'iron.encode'],
+    [{ secret: new Uint8Array(32), iron: { encryption: { algorithm: 'aes-128-ctr' } } }, 'iron.encryption.algorithm']
+  ]
+  for (const [options, option] of cases) {
+    t.throws(() => parseSessionOptions({ secret, ...options } as SessionOptions), { code: 'FST_SESSION_INVALID_OPTION', message: `"${option}"` }, option)
+  }
+  for (const options of [undefined, null, 'x', []]) t.throws(() => parseSessionOptions(options as never), { code: 'FST_SESSION_INVALID_OPTION' })
+  t.throws(() => parseSessionOptions({ secret, idleTimeout: -5 }), { message: 'Option "idleTimeout" must be a number of seconds above 0; got -5' })
+  t.throws(() => parseSessionOptions({ secret, sessionName: (() => {}) as never }), { message: 'got a function' })
+  t.throws(() => parseSessionOptions({ secret, rolling: 'y'.repeat(100) as never }), { message: /got "y{60}…"$/ })
+})
+
+t.test('a secret that is missing, weak or of another type is refused without being shown', async t => {
+  const short = 'only-25-characters-secret'
+  const cases: Array<[secret: unknown, code: string, option: string]> = [
+    [undefined, 'MISSING', 'secret'], [null, 'MISSING', 'secret'], ['', 'MISSING', 'secret'], [[], 'MISSING', 'secret'],
+    [[secret, undefined], 'MISSING', 'secret[1]'], [{ id: 'a', secret: '' }, 'MISSING', 'secret.secret'], [{ id: 'a' }, 'MISSING', 'secret.secret'],
+    [short, 'WEAK', 'secret'], [[secret, short], 'WEAK', 'secret[1]'], [{ id: 'a', secret: short }, 'WEAK', 'secret.secret'],
+    [new Uint8Array(31), 'WEAK', 'secret'], [Buffer.alloc(33), 'WEAK', 'secret']
+  ]
+  for (const [value, code, option] of cases) {
+    t.throws(() => parseSealerOptions({ secret: value as string }), { code: `FST_SESSION_SECRET_${code}`, message: `"${option}"` })
+  }
+  const invalid: unknown[] = [5, true, { secret }, { id: 'a b', secret }, { id: '', secret }, { id: 5, secret }, { id: 'a', secret, key: 1 },
+    { id: 'a', secret: 5 }, new Uint16Array(32), [secret, secret], [{ id: 'a', secret }, { id: 'a', secret: olderSecret }]]
+  for (const value of invalid) t.throws(() => parseSealerOptions({ secret: value as string }), { code: 'FST_SESSION_INVALID_OPTION', message: /"secret/ })
+  for (const value of [short, [short], { id: 'x y', secret: short }, { id: 'a', secret: short, extra: short }, [secret, secret]]) {
+    try {
+      parseSealerOptions({ secret: value as string })
+      t.fail('accepted')
+    } catch (error) {
+      const { message, stack } = error as Error
+      t.notMatch(message + stack + JSON.stringify(error), /only-25|a secret for tests/)
+    }
+  }
+})
+
+t.test('the caller\'s objects are neither changed nor kept', async t => {
+  const bytes = new Uint8Array(32).fill(1)
+  const iron = Object.freeze({ encryption: Object.freeze({ iterations: 2, saltBits: undefined as never }) })
+  const config = parseSealerOptions(Object.freeze({ secret: Object.freeze([bytes, Object.freeze({ id: 'a', secret })]) as never, iron }))
+  bytes.fill(2)
+  t.same(config.keyring.newest.secret, new Uint8Array(32).fill(1))
+  t.same(config.iron, { encryption: { iterations: 2 } })
+  t.not(config.iron, iron)
+  t.equal(parseSealerOptions({ secret, iron: {} }).iron, undefined)
+  t.equal(parseSealerOptions({ secret, iron: { encode: undefined } as never }).iron, undefined)
+})
+
+t.test('ids are derived alike everywhere, and differ', async t => {
+  const ids = (...secrets: Array<string | Uint8Array>): string[] => parseSealerOptions({ secret: secrets }).keyring.all.map(({ id }) => id)
+  const [one, two, three] = ids(secret, olderSecret, new Uint8Array(32))
+  t.match(one, /^[\da-f]{10}$/)
+  t.equal(new Set([one, two, three]).size, 3)
+  t.same(ids(olderSecret), [two])
+  t.notMatch(Buffer.from(secret).toString('hex'), one)
+})
