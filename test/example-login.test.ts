@@ -80,7 +80,7 @@ t.test('the session page shows data and times, and no secret', async t => {
 
 /** Starts the example as `npm start` does, on a free port, and gives the lines that it prints. */
 async function start (env: Record<string, string>): Promise<{ lines: string[], url: string | undefined, stop: () => Promise<number | null> }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', join(root, 'examples/login/server.ts')], {
+  const child = spawn(process.execPath, [join(root, 'dist/esm/examples/login/server.js')], {
     cwd: root, env: { PATH: process.env.PATH!, PORT: '0', ...env }, stdio: ['ignore', 'pipe', 'pipe']
   })
   const exited = once(child, 'exit') as Promise<[number | null]>
