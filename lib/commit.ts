@@ -76,7 +76,7 @@ export class Committer {
         return this.#write(state, reply, cookies)
       }
       case 'seal': {
-        const checked = text === state.savedText ? text : serialize(state.session)
+        const checked = text === state.savedText ? text : serialize(state.session, text)
         const token = this.#sealer.seal(state.envelope(checked))
         return typeof token === 'string'
           ? this.#finish(state, request, reply, token, checked)

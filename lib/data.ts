@@ -30,50 +30,71 @@ export function reservedKeyError (key: string): Error {
 
 /**
  * The data as JSON, checked to come back as it went in.
+ * @param text what `JSON.stringify` gave, where it was called before
  * @throws FST_SESSION_NOT_SERIALIZABLE with the path of the value, FST_SESSION_RESERVED_KEY
  */
-export function serialize (data: object): string {
+export function serialize (data: object, text?: string): string {
   const key = findReservedKey(data)
   if (key !== undefined) throw reservedKeyError(key)
+  let flaw
   try {
-    for (const key of Object.keys(data)) check((data as Record<string, unknown>)[key], name(key), [data])
-    return JSON.stringify(data)
+    flaw = findFlaw(data, [])
+    if (flaw === undefined) return text ?? JSON.stringify(data)
   } catch (error) {
-    if (error instanceof errors.FST_SESSION_NOT_SERIALIZABLE) throw error
     // A getter of the app's threw, or the nesting is too deep for the stack.
     throw new errors.FST_SESSION_NOT_SERIALIZABLE('session', 'not readable', { cause: error })
   }
+  throw new errors.FST_SESSION_NOT_SERIALIZABLE(pathOf(flaw.keys), flaw.what)
 }
 
-/** Refuses what JSON would change or drop. `undefined` in an object is left out, as an unset key is. */
-function check (value: unknown, path: string, parents: readonly unknown[]): void {
+interface Flaw {
+  what: string
+  /** The way to the value, innermost first: it is put together only where there is a flaw */
+  keys: Array<string | number>
+}
+
+/** What JSON would change or drop. `undefined` in an object is left out, as an unset key is. */
+function findFlaw (value: object, parents: readonly object[]): Flaw | undefined {
+  if (parents.includes(value)) return { what: 'a cycle', keys: [] }
+  const below = [...parents, value]
+  if (Array.isArray(value)) {
+    for (let at = 0; at < value.length; at++) {
+      const item: unknown = value[at]
+      const flaw = item === undefined ? { what: 'undefined', keys: [] } : flawOf(item, below)
+      if (flaw !== undefined) return { what: flaw.what, keys: [...flaw.keys, at] }
+    }
+    return undefined
+  }
+  if (!isPlain(value)) return { what: `an instance of ${className(value)}`, keys: [] }
+  for (const key of Object.keys(value)) {
+    const flaw = flawOf((value as Record<string, unknown>)[key], below)
+    if (flaw !== undefined) return { what: flaw.what, keys: [...flaw.keys, key] }
+  }
+  return undefined
+}
+
+function flawOf (value: unknown, parents: readonly object[]): Flaw | undefined {
   switch (typeof value) {
     case 'string':
     case 'boolean':
     case 'undefined':
-      return
+      return undefined
     case 'number':
-      if (Number.isFinite(value)) return
-      throw new errors.FST_SESSION_NOT_SERIALIZABLE(path, String(value))
+      return Number.isFinite(value) ? undefined : { what: String(value), keys: [] }
     case 'object':
-      break
+      return value === null ? undefined : findFlaw(value, parents)
     default:
-      throw new errors.FST_SESSION_NOT_SERIALIZABLE(path, `a ${typeof value}`)
+      return { what: `a ${typeof value}`, keys: [] }
   }
-  if (value === null) return
-  if (parents.includes(value)) throw new errors.FST_SESSION_NOT_SERIALIZABLE(path, 'a cycle')
-  const below = [...parents, value]
-  if (Array.isArray(value)) {
-    for (let at = 0; at < value.length; at++) {
-      if (value[at] === undefined) throw new errors.FST_SESSION_NOT_SERIALIZABLE(`${path}[${at}]`, 'undefined')
-      check(value[at], `${path}[${at}]`, below)
-    }
-    return
-  }
-  if (!isPlain(value)) throw new errors.FST_SESSION_NOT_SERIALIZABLE(path, `an instance of ${className(value)}`)
-  for (const key of Object.keys(value)) {
-    check((value as Record<string, unknown>)[key], path + (isName(key) ? `.${key}` : name(key)), below)
-  }
+}
+
+/** `cart.items[2].when`, `["odd key"]` */
+function pathOf (keys: Flaw['keys']): string {
+  const path = keys.reverse().map(key => {
+    if (typeof key === 'number') return `[${key}]`
+    return /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`
+  })
+  return path.join('').replace(/^\./, '')
 }
 
 // By depth, not by identity: an object of another realm (a test runner's) has another Object.prototype.
@@ -85,12 +106,4 @@ function isPlain (value: object): boolean {
 function className (value: object): string {
   const { constructor } = value
   return typeof constructor === 'function' && constructor.name !== '' ? constructor.name : 'a class'
-}
-
-function isName (key: string): boolean {
-  return /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(key)
-}
-
-function name (key: string): string {
-  return isName(key) ? key : `[${JSON.stringify(key)}]`
 }

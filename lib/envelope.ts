@@ -1,5 +1,4 @@
 import type { SessionReason } from '../types/index.js'
-import { isDictionary } from './data.js'
 
 /** What is sealed: the data, and what is known about the session. */
 export interface Envelope {
@@ -12,11 +11,10 @@ export interface Envelope {
   text: string
 }
 
-/** What `decode` found: the envelope, and the data it parsed on the way. */
+/** What `decode` found: the envelope, and the data that it parsed on the way. */
 export type Decoded = { ok: true, envelope: Envelope, data: object } | { ok: false, reason: SessionReason }
 
 const VERSION = 1
-const DATA = ',"d":'
 
 /**
  * The text to seal, in JSON as every Iron implementation expects: version, name, id, creation time, idle
@@ -24,28 +22,29 @@ const DATA = ',"d":'
  */
 export function encode (name: string, envelope: Envelope): string {
   const idle = envelope.idle === undefined ? '' : `,"t":${envelope.idle}`
-  return `{"v":${VERSION},"n":${JSON.stringify(name)},"i":"${envelope.id}","c":${envelope.createdAt}${idle}${DATA}${envelope.text}}`
+  return `{"v":${VERSION},"n":${JSON.stringify(name)},"i":"${envelope.id}","c":${envelope.createdAt}${idle},"d":${envelope.text}}`
 }
+
+// What encode writes. One match costs a quarter of parsing the head as JSON.
+const form = /^\{"v":1,"n":("(?:[^"\\]|\\.)*"),"i":"([\w-]+)","c":(\d+)(?:,"t":(false|[\d.e-]+))?,"d":(\{.*\})\}$/s
 
 /** Reads a sealed text. Whatever is not our envelope is `foreign`, a session of another name `wrong-name`. */
 export function decode (name: string, sealed: string): Decoded {
-  // Quotes inside a JSON string are escaped, so the first match is the key itself.
-  const at = sealed.indexOf(DATA)
-  if (at === -1) return { ok: false, reason: 'foreign' }
   try {
-    const head = JSON.parse(`${sealed.slice(0, at)}}`) as Record<string, unknown>
-    const text = sealed.slice(at + DATA.length, -1)
-    const data: unknown = JSON.parse(text)
-    const { v, n, i: id, c: createdAt, t: idle } = head
-    if (v !== VERSION || typeof n !== 'string' || typeof id !== 'string' || typeof createdAt !== 'number' ||
-      !isIdle(idle) || !isDictionary(data) || !sealed.endsWith('}')) return { ok: false, reason: 'foreign' }
-    if (n !== name) return { ok: false, reason: 'wrong-name' }
-    return { ok: true, data, envelope: { id, createdAt, idle, text } }
+    const parts = form.exec(sealed) ?? form.exec(rewrite(sealed))
+    if (parts === null) return { ok: false, reason: 'foreign' }
+    const [, quotedName, id, createdAt, idle, text] = parts as unknown as [string, string, string, string, string | undefined, string]
+    const data = JSON.parse(text) as object
+    if (quotedName !== JSON.stringify(name)) return { ok: false, reason: 'wrong-name' }
+    const envelope = { id, createdAt: Number(createdAt), idle: idle === undefined ? undefined : idle !== 'false' && Number(idle), text }
+    return { ok: true, data, envelope }
   } catch {
     return { ok: false, reason: 'foreign' }
   }
 }
 
-function isIdle (value: unknown): value is Envelope['idle'] {
-  return value === undefined || value === false || (typeof value === 'number' && value > 0)
+/** The same envelope in the order and spacing of `encode`, which a codec of the app's may have lost. */
+function rewrite (sealed: string): string {
+  const { v, n, i, c, t, d } = JSON.parse(sealed) as Record<string, unknown>
+  return JSON.stringify({ v, n, i, c, t, d })
 }

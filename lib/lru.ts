@@ -37,3 +37,26 @@ export class Lru<Value> {
     return this.#young.size + this.#old.size
   }
 }
+
+/**
+ * Tells whether a token was met before, as far back as a table of numbers reaches. What comes only once is not
+ * worth an entry: keeping it alive costs the garbage collector more than unsealing it again.
+ */
+export class Doorkeeper {
+  readonly #marks: Int32Array
+
+  /** @param size rounded up to a power of two */
+  constructor (size: number) {
+    this.#marks = new Int32Array(2 ** Math.ceil(Math.log2(Math.max(size, 1))))
+  }
+
+  /** @param token its last characters are of a MAC, which nobody can choose, so they are its hash */
+  before (token: string): boolean {
+    let mark = 1
+    for (let at = token.length - 8; at < token.length; at++) mark = Math.imul(mark, 31) + token.charCodeAt(at) | 0
+    const slot = mark & this.#marks.length - 1
+    if (this.#marks[slot] === mark) return true
+    this.#marks[slot] = mark
+    return false
+  }
+}

@@ -104,7 +104,7 @@ export class NodeEngine implements Engine {
     const epoch = this.#epoch
     epoch.seals++
     const signed = `${epoch.prefix}${epoch.cipher.encrypt(text)}*${expiresAt}`
-    return signed + epoch.suffix + epoch.integrity.mac(signed).toString('base64url')
+    return signed + epoch.suffix + epoch.integrity.mac(signed)
   }
 
   open (token: Token): Opened {

@@ -4,7 +4,7 @@ import { findReservedKey, isDictionary, serialize } from './data.js'
 import { decode, encode } from './envelope.js'
 import type { Envelope } from './envelope.js'
 import { errors } from './errors.js'
-import { Lru } from './lru.js'
+import { Doorkeeper, Lru } from './lru.js'
 import { parseSealerOptions } from './options.js'
 import type { SealerConfig } from './options.js'
 import { randomId } from './random.js'
@@ -15,6 +15,7 @@ import type { Engine, Opened } from './token.js'
 
 /** A verified token: what the cache remembers. */
 export interface Verified {
+  readonly token: string
   readonly envelope: Envelope
   /** The seal's own expiry in milliseconds since 1970; Infinity for a seal without one */
   readonly expiresAt: number
@@ -25,6 +26,9 @@ export interface Verified {
 /** A token's session; `data` is parsed anew every time and belongs to the caller. */
 export type Loaded = { ok: true, verified: Verified, data: object } | { ok: false, reason: SessionReason }
 
+/** Characters of base64url */
+const MAC_LENGTH = 43
+
 type MaybePromise<T> = T | Promise<T>
 
 /** Envelopes in tokens: an engine, the times to check, and a cache of what was verified before. */
@@ -33,6 +37,7 @@ export class SessionSealer {
   readonly #config: SealerConfig
   readonly #engine: Engine
   readonly #cache: Lru<Verified>
+  readonly #met: Doorkeeper
   readonly #skew: number
   readonly #offset: number
 
@@ -42,6 +47,7 @@ export class SessionSealer {
     this.#engine = iron === undefined ? new NodeEngine(keyring) : new IronEngine(keyring, iron)
     this.sync = this.#engine.sync
     this.#cache = new Lru(cacheSize)
+    this.#met = new Doorkeeper(cacheSize)
     this.#skew = (iron?.timestampSkewSec ?? 60) * 1000
     this.#offset = iron?.localtimeOffsetMsec ?? 0
   }
@@ -65,16 +71,14 @@ export class SessionSealer {
   seal (envelope: Envelope): MaybePromise<string> {
     const expiresAt = Math.ceil(this.now() + this.idleTimeout(envelope.idle))
     const token = this.#engine.seal(encode(this.#config.sessionName, envelope), expiresAt)
-    if (typeof token === 'string') {
-      // Most likely it is back with the next request.
-      this.#cache.set(token, { envelope, expiresAt, stale: false })
-    }
+    // Its return is the second time that it is met.
+    if (typeof token === 'string') this.#met.before(token)
     return token
   }
 
   unseal (text: string): MaybePromise<Loaded> {
-    const known = this.#cache.get(text)
-    if (known !== undefined) return this.#judge(known, undefined)
+    const known = this.#cache.get(text.slice(-MAC_LENGTH))
+    if (known?.token === text) return this.#judge(known, undefined)
     const token = parseToken(text)
     if (token === undefined) return { ok: false, reason: 'malformed' }
     const opened = this.#engine.open(token)
@@ -89,8 +93,9 @@ export class SessionSealer {
     if (!decoded.ok) return decoded
     const { envelope, data } = decoded
     if (findReservedKey(data) !== undefined) return { ok: false, reason: 'invalid' }
-    const verified = { envelope, expiresAt: opened.expiresAt, stale: opened.key !== this.#config.keyring.newest }
-    this.#cache.set(text, verified)
+    const verified = { token: text, envelope, expiresAt: opened.expiresAt, stale: opened.key !== this.#config.keyring.newest }
+    // By the MAC, which is a tenth of the token to hash; the whole token is compared when it is found.
+    if (this.#met.before(text)) this.#cache.set(text.slice(-MAC_LENGTH), verified)
     return this.#judge(verified, data)
   }
 

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { Lru } from '../lib/lru.js'
+import { Doorkeeper, Lru } from '../lib/lru.js'
+import { randomId } from '../lib/random.js'
 
 t.test('an entry that is used stays while others go', async t => {
   const lru = new Lru<number>(4)
@@ -31,4 +32,14 @@ t.test('size 0 remembers nothing', async t => {
   lru.set('a', 1)
   t.equal(lru.get('a'), undefined)
   t.equal(lru.size, 0)
+})
+
+t.test('a doorkeeper knows what it met lately, and forgets what was long ago', async t => {
+  const met = new Doorkeeper(100)
+  const tokens = Array.from({ length: 2000 }, randomId)
+  t.same(tokens.slice(0, 20).map(token => met.before(token)).filter(Boolean), [])
+  t.ok(tokens.slice(0, 20).filter(token => met.before(token)).length >= 10)
+  for (const token of tokens) met.before(token)
+  t.ok(tokens.slice(0, 20).filter(token => met.before(token)).length <= 10)
+  t.equal(new Doorkeeper(0).before(tokens[0]!), false)
 })

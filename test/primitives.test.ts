@@ -16,8 +16,8 @@ t.test('HMAC-SHA-256 gives the values of RFC 4231', async t => {
   ]
   for (const [key, data, mac] of cases) {
     const computed = new MacKey(key).mac(latin1(data))
-    t.equal(computed.toString('hex').slice(0, mac.length), mac)
-    t.equal(new MacKey(key).verify(latin1(data), computed.toString('base64url')), true)
+    t.equal(Buffer.from(computed, 'base64url').toString('hex').slice(0, mac.length), mac)
+    t.equal(new MacKey(key).verify(latin1(data), computed), true)
     t.equal(new MacKey(key).verify(latin1(data), Buffer.alloc(32).toString('base64url')), false)
   }
 })
@@ -27,7 +27,7 @@ t.test('a text that is larger than the workspace has its MAC too', async t => {
   const key = Buffer.alloc(32, 7)
   for (const size of [0, 1, 63, 64, 65, 32 * 1024 - 64, 32 * 1024 - 63, 100_000]) {
     const text = 'x'.repeat(size)
-    t.equal(new MacKey(key).mac(text).toString('hex'), createHmac('sha256', key).update(text).digest('hex'))
+    t.equal(new MacKey(key).mac(text), createHmac('sha256', key).update(text).digest('base64url'))
   }
 })
 
