@@ -8,6 +8,9 @@ const MAX_COOKIE = 4096
 /** How many parts are read, whatever `maxCookies` says today. */
 const MAX_PARTS = 8
 
+/** How many cookies of one name are tried. A browser has one per path and domain; more is an attack on our time. */
+const MAX_CANDIDATES = 16
+
 /** The cookies of one name in a request. */
 export interface Found {
   /** Each is a whole token, or what there is of one */
@@ -31,7 +34,8 @@ export function findCookies (header: string, name: string): Found {
     const start = part === 0 ? after + 1 : after + 3
     const semicolon = header.indexOf(';', start)
     const value = header.slice(start, semicolon === -1 ? undefined : semicolon).trim()
-    ;(parts[part] ??= []).push(value)
+    const values = parts[part] ??= []
+    if (values.length < MAX_CANDIDATES) values.push(value)
     held |= 1 << part
   }
   const whole = parts[0] ?? []

@@ -84,9 +84,12 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
   }
 }
 
+/** What every request has of its own; not every Fastify 5 tells of these when it is asked. */
+const REQUEST_FIELDS = ['id', 'params', 'raw', 'query', 'log', 'body']
+
 /** @throws FST_SESSION_INVALID_OPTION where the name is taken, be it by a first registration of this plugin */
 function assertFree (app: FastifyInstance, name: string): void {
-  if (name in app || app.hasRequestDecorator(name)) {
+  if (name in app || app.hasRequestDecorator(name) || REQUEST_FIELDS.includes(name)) {
     throw refused('sessionName', `app.${name} or request.${name} exists already. For a second session give it a name of its own`)
   }
 }

@@ -13,7 +13,9 @@ export class Session {
   // Copied key by key: giving the parsed object another prototype in place costs more than parsing it.
   private constructor (state: SessionState, data: object) {
     this.#state = state
-    for (const key of Object.keys(data)) this.set(key, (data as Record<string, unknown>)[key])
+    const from = data as Record<string, unknown>
+    const to = this as unknown as Record<string, unknown>
+    for (const key of Object.keys(from)) to[key] = from[key]
   }
 
   /** Gives a state its session, with freshly parsed data, which is the session's from here on. */
