@@ -26,6 +26,16 @@ t.test('what is sealed comes back, as data of one\'s own', async t => {
   }
 })
 
+t.test('a remembered token vouches for itself alone, not for another with its MAC', async t => {
+  const { seal, unseal } = make()
+  const token = await seal({ note: 'x' })
+  for (let n = 0; n < 3; n++) t.match(await unseal(token), { ok: true })
+  const later = token.replace(/\*(\d{13})\*/, (_, expiry: string) => `*${Number(expiry) + 1}*`)
+  t.not(later, token)
+  t.same(await unseal(later), { ok: false, reason: 'tampered' })
+  t.match(await unseal(token), { ok: true })
+})
+
 t.test('keys such as __proto__ survive as plain data', async t => {
   const { seal, unseal } = make({ cacheSize: 0 })
   const data = JSON.parse('{"__proto__":{"admin":true},"constructor":1,"toString":"x"}') as object
