@@ -53,6 +53,7 @@ async function inspect (cookie: string | undefined, name: string | undefined, te
     terminal.stderr.write(`the cookie does not open: ${result.reason}\n`)
     return 1
   }
-  terminal.stdout.write(`${JSON.stringify({ data: result.data, ...result.info }, undefined, 2)}\n`)
+  const { data, info: { id, createdAt, expiresAt } } = result
+  terminal.stdout.write(`${JSON.stringify({ data, id, createdAt, expiresAt }, undefined, 2)}\n`)
   return 0
 }
