@@ -3,11 +3,11 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import autocannon from 'autocannon'
-import { user } from './peers.js'
+import { cookieName, peers, value } from './peers.js'
+import type { Peer } from './peers.js'
 
 /** A peer's process, and cookies of people who are logged in there. */
-export interface Target {
-  name: string
+export interface Target extends Peer {
   url: string
   cookies: string[]
   child: ChildProcess
@@ -21,73 +21,106 @@ export interface Sample {
   p99: number
 }
 
-export const rows = {
-  untouched: 'never reads the session',
-  read: 'reads it, the cookie seen before',
-  'read-different': 'reads it, cookies all different',
-  write: 'changes it'
-}
-export type Row = keyof typeof rows
-
-/** More than the cache of any peer holds. */
-const PEOPLE = 2500
-
-async function ask (child: ChildProcess): Promise<unknown> {
-  const answer = once(child, 'message')
-  child.send('cpu')
-  return (await answer)[0]
+interface Work {
+  /** How the tables go on after «one request that» */
+  title: string
+  path: string
+  cookies: 'same' | 'different' | 'none'
+  /** Whether the session has no part in it */
+  idle?: true
+  /** The answers' status; 200 where none is given */
+  status?: number
 }
 
-export async function start (name: string, logIns = PEOPLE): Promise<Target> {
-  const child = fork(fileURLToPath(new URL('server.js', import.meta.url)), [name])
+export const rows: Record<string, Work> = {
+  untouched: { title: 'never reads the session', path: '/untouched', cookies: 'same', idle: true },
+  read: { title: 'reads it, the cookie seen before', path: '/read', cookies: 'same' },
+  'read-different': { title: 'reads it, cookies all different', path: '/read', cookies: 'different' },
+  write: { title: 'changes it', path: '/write', cookies: 'same' },
+  login: { title: 'logs in', path: '/login/u-0', cookies: 'none' },
+  'not-found': { title: 'is for no route', path: '/nowhere', cookies: 'same', idle: true, status: 404 }
+}
+
+/** Four times what the cache of this package holds. */
+const PEOPLE = 4000
+
+/** What a browser would send back. */
+export function cookieOf (setCookies: string[]): string {
+  return setCookies.map(line => line.split(';')[0]).join('; ')
+}
+
+export async function start (key: string): Promise<Target> {
+  const peer = peers[key]!
+  const child = fork(fileURLToPath(new URL('server.js', import.meta.url)), [key])
   const [port] = await once(child, 'message') as [number]
-  const target = { name, url: `http://127.0.0.1:${port}`, cookies: [] as string[], child }
-  for (let n = 0; n < logIns; n++) {
-    const response = await fetch(`${target.url}/login/u-${n}`)
-    await response.text()
-    target.cookies.push(response.headers.get('set-cookie')!.split(';')[0]!)
-  }
+  const target = { ...peer, url: `http://127.0.0.1:${port}`, cookies: [] as string[], child }
+  if (peer.keeps === 'nothing') target.cookies.push(`${cookieName}=${value}`)
+  else await logIn(target, peer.slow === 'with a session' ? PEOPLE / 10 : PEOPLE)
   return target
 }
 
-/** A peer that does not do the work is not timed. */
-export async function check ({ name, url, cookies }: Target): Promise<void> {
-  const stateless = name.includes('@fastify/cookie')
-  for (const [at, cookie] of [...cookies.entries()].slice(0, 3)) {
-    const get = async (path: string): Promise<Response> => await fetch(url + path, { headers: { cookie } })
-    const expect = (what: string, ok: boolean): void => {
-      if (!ok) throw new Error(`${name} does not do its work: ${what}`)
-    }
-    const untouched = await get('/untouched')
-    expect('untouched sets a cookie', untouched.headers.get('set-cookie') === null)
-    const read = await get('/read')
-    const id = (await read.json() as { user?: { id: string } }).user?.id
-    expect(`read gives ${id}`, id === (stateless ? user.id : `u-${at}`))
-    expect('read sets a cookie', read.headers.get('set-cookie') === null)
-    const write = await get('/write')
-    // A session in a store keeps its id, and with it its cookie.
-    expect('write sets no cookie', name.includes('(memory)') || write.headers.get('set-cookie') !== null)
-    expect('the wrong status', untouched.ok && read.ok && write.ok)
-  }
+/** Ends a peer's process and gives the CPU time that it took in all, in microseconds. */
+export async function stop ({ child }: Target): Promise<number> {
+  const micros = await cpu(child)
+  child.disconnect()
+  return micros
 }
 
-/** A bounded load on one row, with what it cost the server. */
-export async function run (target: Target, row: Row, amount: number): Promise<Sample> {
-  const path = row === 'read-different' ? '/read' : `/${row}`
-  const { cookies } = target
+async function logIn (target: Target, people: number): Promise<void> {
   let next = 0
-  const request: autocannon.Request = row === 'read-different'
-    ? { path, setupRequest: request => ({ ...request, headers: { cookie: cookies[next++ % cookies.length]! } }) }
-    : { path, headers: { cookie: cookies[0]! } }
-  const before = await ask(target.child) as NodeJS.CpuUsage
+  await fire(target, people, {
+    setupRequest: request => ({ ...request, path: `/login/u-${next++}` }),
+    onResponse (_status, _body, _context, headers = {}) {
+      const [, setCookies = []] = Object.entries(headers).find(([name]) => name.toLowerCase() === 'set-cookie') ?? []
+      target.cookies.push(cookieOf([setCookies].flat()))
+    }
+  })
+}
+
+/** A bounded load: so many requests over ten connections, one after the other in each. */
+async function fire (
+  target: Target, amount: number, request: autocannon.Request, status = 200
+): Promise<Omit<Sample, 'micros'>> {
   const started = performance.now()
-  const result = await autocannon({ url: target.url, connections: 10, amount, sampleInt: 50, requests: [request] })
-  const seconds = (performance.now() - started) / 1000
-  const after = await ask(target.child) as NodeJS.CpuUsage
-  if (result.non2xx > 0 || result.errors > 0) throw new Error(`${target.name}: ${result.non2xx} bad answers, ${result.errors} errors`)
-  return {
-    micros: (after.user + after.system - before.user - before.system) / amount,
-    requestsPerSecond: amount / seconds,
-    p99: result.latency.p99
+  const times: number[] = []
+  let ended = started
+  const result = await new Promise<autocannon.Result>((resolve, reject) => {
+    const load = autocannon({ url: target.url, connections: 10, amount, sampleInt: 20, requests: [request] },
+      (error: Error | null, result) => { error === null ? resolve(result) : reject(error) })
+    // autocannon's own figures are whole milliseconds and whole samples, too coarse for a run this short.
+    load.on('response', (_client, _status, _bytes, milliseconds) => {
+      times.push(milliseconds)
+      ended = performance.now()
+    })
+  })
+  const right = result.statusCodeStats?.[`${status}`]?.count ?? 0
+  if (right !== amount || result.errors > 0) {
+    throw new Error(`${target.title}: ${right} of ${amount} answers have status ${status}, ${result.errors} errors`)
   }
+  times.sort((a, b) => a - b)
+  return { requestsPerSecond: amount / (ended - started) * 1000, p99: times[Math.floor(amount * 0.99)]! }
+}
+
+async function cpu (child: ChildProcess): Promise<number> {
+  const answer = once(child, 'message')
+  child.send('cpu')
+  const [{ user, system }] = await answer as [NodeJS.CpuUsage]
+  return user + system
+}
+
+/** Loads a peer with one row's requests, and asks it what they cost. */
+export async function run (target: Target, row: string, requests: number): Promise<Sample> {
+  const { path, cookies, idle, status } = rows[row]!
+  const slow = target.slow === 'always' || (target.slow === 'with a session' && !idle)
+  const amount = slow ? Math.ceil(requests / 5) : requests
+  const [first] = target.cookies
+  let next = 0
+  const request: autocannon.Request = {
+    none: { path },
+    same: { path, headers: { cookie: first } },
+    different: { path, setupRequest: (request: autocannon.Request) => ({ ...request, headers: { cookie: target.cookies[next++ % target.cookies.length] } }) }
+  }[cookies]
+  const before = await cpu(target.child)
+  const figures = await fire(target, amount, request, status)
+  return { micros: (await cpu(target.child) - before) / amount, ...figures }
 }

@@ -1,96 +1,120 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { createRequire } from 'node:module'
 import { parseArgs } from 'node:util'
-import { check, rows, run, start } from './load.js'
-import type { Row, Sample, Target } from './load.js'
+import { chart } from './chart.js'
+import { check } from './check.js'
+import { rows, run, start, stop } from './load.js'
+import type { Sample, Target } from './load.js'
 import { peers } from './peers.js'
-
-const OURS = 'fastify-iron-session'
-const SECURE = '@fastify/secure-session'
-const COOKIE = 'Fastify + @fastify/cookie'
-const IRON = 'iron-session'
-
-/** What the project wants to reach: our cost over theirs, at most. */
-const targets: Record<Row, Record<string, number>> = {
-  untouched: { [SECURE]: 0.66, [COOKIE]: 1.03 },
-  read: { [SECURE]: 0.80, [COOKIE]: 1.25, [IRON]: 1 / 8 },
-  'read-different': { [SECURE]: 0.90, [COOKIE]: 1.60, [IRON]: 1 / 8 },
-  write: { [SECURE]: 0.85, [COOKIE]: 1.30, [IRON]: 1 / 8 }
-}
+import { report, verdicts } from './report.js'
+import type { Run } from './report.js'
 
 const { values } = parseArgs({
   options: {
-    quick: { type: 'boolean', default: false },
-    blocks: { type: 'string', default: '5' },
-    rounds: { type: 'string', default: '4' },
-    requests: { type: 'string', default: '5000' }
+    blocks: { type: 'string' },
+    rounds: { type: 'string' },
+    requests: { type: 'string' },
+    peers: { type: 'string' },
+    rows: { type: 'string' },
+    quick: { type: 'boolean', default: false }
   }
 })
-const blocks = values.quick ? 1 : Number(values.blocks)
-const rounds = values.quick ? 2 : Number(values.rounds)
-const requests = values.quick ? 3000 : Number(values.requests)
+const count = (name: 'blocks' | 'rounds' | 'requests', usual: number, quick: number): number => {
+  const number = Number(values[name] ?? (values.quick ? quick : usual))
+  if (!Number.isInteger(number) || number < 1) throw new Error(`--${name} must be a whole number above 0`)
+  return number
+}
+const choose = (name: 'peers' | 'rows', known: string[], always: string[] = []): string[] => {
+  const asked = values[name]?.split(',') ?? known
+  const unknown = asked.filter(key => !known.includes(key))
+  if (unknown.length > 0) throw new Error(`--${name}: ${unknown.join(', ')}; known are ${known.join(', ')}`)
+  return known.filter(key => asked.includes(key) || always.includes(key))
+}
+const blocks = count('blocks', 3, 1)
+const rounds = count('rounds', 4, 2)
+const requests = count('requests', 2000, 1000)
+const peerKeys = choose('peers', Object.keys(peers), ['this', 'again'])
+const rowKeys = choose('rows', Object.keys(rows))
 
-/** iron-session takes so much longer where it works that fewer requests tell as much. */
-const amountFor = (name: string, row: Row): number => name === IRON && row !== 'untouched' ? Math.ceil(requests / 10) : requests
+const samples: Run['samples'] = Object.fromEntries(rowKeys.map(row =>
+  [row, Object.fromEntries(peerKeys.map(peer => [peer, [] as Sample[]]))]))
 
-const median = (numbers: number[]): number => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]!
-const spread = (numbers: number[]): string => `${Math.min(...numbers).toFixed(2)}–${Math.max(...numbers).toFixed(2)}`
+/** CPU time of the whole machine, in milliseconds */
+function machine (): { busy: number, total: number } {
+  const times = cpus().flatMap(({ times: { idle, ...busy } }) => ({ idle, busy: Object.values(busy).reduce((a, b) => a + b) }))
+  const busy = times.reduce((sum, { busy }) => sum + busy, 0)
+  return { busy, total: times.reduce((sum, { idle }) => sum + idle, busy) }
+}
 
-// The peer that is measured twice tells how noisy the run was.
-const names = [...Object.keys(peers), SECURE]
-const samples = Object.fromEntries(Object.keys(rows).map(row => [row, names.map((): Sample[] => [])])) as Record<Row, Sample[][]>
+const before = machine()
+let ours = 0
 
 // A process may be lucky or not (where its memory lies, what is compiled when), so each block has new ones.
-for (let block = 0; block < blocks; block++) {
-  const running: Target[] = []
-  for (const name of names) running.push(await start(name, name === IRON ? 200 : undefined))
-  for (const target of running) await check(target)
-  for (const row of Object.keys(rows) as Row[]) {
-    // A warm-up, which is not counted: until V8 has compiled the row, its compiler is most of what is measured.
-    for (const target of running) await run(target, row, 3 * amountFor(target.name, row))
-    const block = running.map((): Sample[] => [])
+for (let block = 1; block <= blocks; block++) {
+  const targets = new Map<string, Target>()
+  for (const peer of peerKeys) {
+    console.error(`block ${block} of ${blocks}: warming up ${peers[peer]!.title}`)
+    const target = await start(peer)
+    await check(target)
+    // Until V8 has compiled all rows, its compiler is most of what would be measured.
+    for (const row of rowKeys) await run(target, row, 3 * requests)
+    targets.set(peer, target)
+  }
+  for (const row of rowKeys) {
+    console.error(`block ${block} of ${blocks}: ${row}`)
+    for (const target of targets.values()) await run(target, row, requests)
     for (let round = 0; round < rounds; round++) {
-      // There and back again, so that no peer always comes after the same one.
-      const order = [...running.keys()]
-      for (const at of round % 2 === 0 ? order : order.reverse()) block[at]!.push(await run(running[at]!, row, amountFor(running[at]!.name, row)))
+      // There and back again, so that no peer always comes after the same one, and drift cancels out.
+      const order = [...targets.keys()]
+      const there = new Map<string, Sample>()
+      for (const peer of order) there.set(peer, await run(targets.get(peer)!, row, requests))
+      for (const peer of order.reverse()) samples[row]![peer]!.push(mean(there.get(peer)!, await run(targets.get(peer)!, row, requests)))
     }
-    block.forEach((taken, at) => samples[row][at]!.push({
-      micros: median(taken.map(({ micros }) => micros)),
-      requestsPerSecond: median(taken.map(({ requestsPerSecond }) => requestsPerSecond)),
-      p99: median(taken.map(({ p99 }) => p99))
-    }))
   }
-  for (const { child } of running) child.disconnect()
+  for (const target of targets.values()) ours += await stop(target)
 }
+const { user, system } = process.cpuUsage()
+ours += user + system
+const after = machine()
 
-const require = createRequire(import.meta.url)
-const version = (name: string): string => (require(`${name}/package.json`) as { version: string }).version
-console.log(`Node ${process.version}, ${cpus()[0]?.model.trim()} (${cpus().length} cores), ${new Date().toISOString().slice(0, 10)}`)
-console.log(['fastify', '@fastify/cookie', SECURE, '@fastify/session'].map(name => `${name} ${version(name)}`).join(', '))
-console.log(`${blocks} blocks of ${rounds} rounds of ${requests} requests, 10 connections; medians, in brackets the range over blocks\n`)
-
-const ratiosTo = (row: Row, at: number): number[] => samples[row][0]!.map(({ micros }, block) => micros / samples[row][at]![block]!.micros)
-
-for (const [row, title] of Object.entries(rows) as Array<[Row, string]>) {
-  console.log(`### One request that ${title}\n`)
-  console.log('| peer | server CPU, µs | fastify-iron-session / peer | requests/s | p99, ms |\n|---|---|---|---|---|')
-  names.forEach((name, at) => {
-    const taken = samples[row][at]!
-    const ratio = name === OURS ? '' : `${median(ratiosTo(row, at)).toFixed(2)} (${spread(ratiosTo(row, at))})`
-    const again = at === names.length - 1 ? ', again' : ''
-    console.log(`| ${name}${again} | ${median(taken.map(({ micros }) => micros)).toFixed(1)} | ${ratio} | ` +
-      `${median(taken.map(({ requestsPerSecond }) => requestsPerSecond)).toFixed(0)} | ${median(taken.map(({ p99 }) => p99)).toFixed(1)} |`)
-  })
-  console.log()
-}
-
-console.log('### Against the targets\n\n| one request that | against | target | measured | |\n|---|---|---|---|---|')
-for (const [row, wanted] of Object.entries(targets) as Array<[Row, Record<string, number>]>) {
-  for (const [name, target] of Object.entries(wanted)) {
-    const measured = median(ratiosTo(row, names.indexOf(name)))
-    console.log(`| ${rows[row]} | ${name} | ≤ ${target.toFixed(3)} | ${measured.toFixed(3)} | ${measured <= target ? 'reached' : 'missed'} |`)
+function mean (a: Sample, b: Sample): Sample {
+  return {
+    micros: (a.micros + b.micros) / 2,
+    requestsPerSecond: (a.requestsPerSecond + b.requestsPerSecond) / 2,
+    p99: (a.p99 + b.p99) / 2
   }
 }
-const noise = (Object.keys(rows) as Row[]).flatMap(row => samples[row][names.indexOf(SECURE)]!
-  .map(({ micros }, block) => samples[row].at(-1)![block]!.micros / micros))
-console.log(`\nNoise: ${SECURE} against itself ${median(noise).toFixed(2)} (${spread(noise)})`)
+
+/** By its path: some packages do not export their package.json. */
+function version (name: string): string {
+  const url = new URL(`../../../node_modules/${name}/package.json`, import.meta.url)
+  return (JSON.parse(readFileSync(url, 'utf8')) as { version: string }).version
+}
+
+const packages = new Set(['fastify', ...peerKeys.flatMap(peer => peers[peer]!.packages)])
+const result: Run = {
+  date: new Date().toISOString().slice(0, 10),
+  node: process.versions.node,
+  cpu: cpus()[0]!.model.trim(),
+  cores: cpus().length,
+  versions: Object.fromEntries([...packages].map(name => [name, version(name)])),
+  blocks,
+  rounds,
+  requests,
+  others: Math.max(0, (after.busy - before.busy - ours / 1000) / (after.total - before.total)),
+  samples
+}
+const text = report(result)
+console.log(text)
+
+// A part of the picture must not take the place of the whole.
+if (values.quick || values.peers !== undefined || values.rows !== undefined) {
+  console.error('Not written to bench/results: not a full run.')
+} else {
+  const folder = new URL('../../../bench/results/', import.meta.url)
+  const name = `request-node${process.versions.node.split('.')[0]}`
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(new URL(`${name}.json`, folder), `${JSON.stringify({ ...result, targets: verdicts(result) }, undefined, 1)}\n`)
+  writeFileSync(new URL(`${name}.md`, folder), text)
+  writeFileSync(new URL(`${name}.svg`, folder), chart(result))
+}

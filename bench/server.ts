@@ -1,8 +1,10 @@
 import type { AddressInfo } from 'node:net'
-import { serve } from './peers.js'
+import { peers } from './peers.js'
 
 // A peer in a process of its own, so that what it costs is what the process costs.
-const server = await serve(process.argv[2]!)
+const peer = process.argv[2]!
+const { serve } = await import(`./${peers[peer]!.framework}.js`) as typeof import('./fastify.js')
+const server = await serve(peer)
 process.on('message', () => process.send!(process.cpuUsage()))
 process.on('disconnect', () => process.exit(0))
 process.send!((server.address() as AddressInfo).port)

@@ -1,4 +1,5 @@
 import { pbkdf2Sync, randomBytes } from 'node:crypto'
+import type { SecretValue } from '../types/index.js'
 import type { Key, Keyring } from './keyring.js'
 import { Lru } from './lru.js'
 import { CipherKey, MacKey } from './primitives.js'
@@ -8,7 +9,7 @@ import type { Engine, Opened, Token } from './token.js'
 /** An epoch ends after an hour or 2^20 seals, whichever comes first. */
 const EPOCH_MS = 3_600_000
 const EPOCH_SEALS = 2 ** 20
-/** Derived keys kept per secret and purpose: one per epoch of every node that seals with it. */
+/** Pairs of derived keys kept per secret: one per epoch of every node that seals with it. */
 const DERIVED = 256
 
 /** The salts that this process seals with for a while, and the keys that they give. */
@@ -23,12 +24,43 @@ interface Epoch {
   seals: number
 }
 
+/** The keys that one secret gives with one pair of salts. */
+class SaltedKeys {
+  readonly encryptionSalt: string
+  readonly integritySalt: string
+  readonly integrity: MacKey
+  readonly #secret: SecretValue
+  #cipher: CipherKey | undefined
+
+  constructor (secret: SecretValue, encryptionSalt: string, integritySalt: string) {
+    this.#secret = secret
+    this.encryptionSalt = encryptionSalt
+    this.integritySalt = integritySalt
+    this.integrity = new MacKey(derive(secret, integritySalt))
+  }
+
+  /** Derived when it is first asked for: a forged seal never gets that far. */
+  get cipher (): CipherKey {
+    this.#cipher ??= new CipherKey(derive(this.#secret, this.encryptionSalt))
+    return this.#cipher
+  }
+
+  fit (encryptionSalt: string, integritySalt: string): boolean {
+    return this.encryptionSalt === encryptionSalt && this.integritySalt === integritySalt
+  }
+}
+
+function derive (secret: SecretValue, salt: string): Uint8Array {
+  return typeof secret === 'string' ? pbkdf2Sync(secret, salt, 1, 32, 'sha1') : secret
+}
+
 /** One secret, and the keys derived from it for the salts of other nodes and epochs. */
 class KeySchedule {
   readonly key: Key
   readonly #raw: boolean
-  readonly #ciphers = new Lru<CipherKey>(DERIVED)
-  readonly #macs = new Lru<MacKey>(DERIVED)
+  readonly #known = new Lru<SaltedKeys>(DERIVED)
+  // Most seals are of one epoch, and comparing two salts costs less than looking one up.
+  #last: SaltedKeys | undefined
 
   constructor (key: Key) {
     this.key = key
@@ -40,18 +72,17 @@ class KeySchedule {
     return (token.encryptionSalt === '') === this.#raw && (token.integritySalt === '') === this.#raw
   }
 
-  cipher (salt: string): CipherKey {
-    return this.#ciphers.get(salt) ?? new CipherKey(this.#derive(salt))
+  keys ({ encryptionSalt, integritySalt }: Token): SaltedKeys {
+    if (this.#last?.fit(encryptionSalt, integritySalt)) return this.#last
+    const known = this.#known.get(integritySalt)
+    return known?.fit(encryptionSalt, integritySalt) ? known : new SaltedKeys(this.key.secret, encryptionSalt, integritySalt)
   }
 
-  integrity (salt: string): MacKey {
-    return this.#macs.get(salt) ?? new MacKey(this.#derive(salt))
-  }
-
-  /** For salts of verified seals alone, so that a stranger's salts cannot push others out. */
-  keep (token: Token, cipher: CipherKey, integrity: MacKey): void {
-    this.#ciphers.set(token.encryptionSalt, cipher)
-    this.#macs.set(token.integritySalt, integrity)
+  /** For keys of verified seals alone, so that a stranger's salts cannot push others out. */
+  keep (keys: SaltedKeys): void {
+    if (keys === this.#last) return
+    this.#last = keys
+    this.#known.set(keys.integritySalt, keys)
   }
 
   /**
@@ -59,28 +90,20 @@ class KeySchedule {
    * derives its keys once an epoch, not with every seal.
    */
   epoch (): Epoch {
-    const encryptionSalt = this.#salt()
-    const integritySalt = this.#salt()
-    const epoch = {
-      prefix: `Fe26.2*${this.key.id}*${encryptionSalt}*`,
-      suffix: `*${integritySalt}*`,
-      cipher: this.cipher(encryptionSalt),
-      integrity: this.integrity(integritySalt),
+    const keys = new SaltedKeys(this.key.secret, this.#salt(), this.#salt())
+    this.keep(keys)
+    return {
+      prefix: `Fe26.2*${this.key.id}*${keys.encryptionSalt}*`,
+      suffix: `*${keys.integritySalt}*`,
+      cipher: keys.cipher,
+      integrity: keys.integrity,
       born: Date.now(),
       seals: 0
     }
-    this.#ciphers.set(encryptionSalt, epoch.cipher)
-    this.#macs.set(integritySalt, epoch.integrity)
-    return epoch
   }
 
   #salt (): string {
     return this.#raw ? '' : randomBytes(32).toString('hex')
-  }
-
-  #derive (salt: string): Uint8Array {
-    const { secret } = this.key
-    return typeof secret === 'string' ? pbkdf2Sync(secret, salt, 1, 32, 'sha1') : secret
   }
 }
 
@@ -116,14 +139,13 @@ export class NodeEngine implements Engine {
       const schedule = this.#schedules.get(key)!
       if (!schedule.fits(token)) continue
       // 2. The MAC comes first: nothing is decrypted before it holds.
-      const integrity = schedule.integrity(token.integritySalt)
+      const keys = schedule.keys(token)
       reason = 'tampered'
-      if (!integrity.verify(token.signed, token.mac)) continue
+      if (!keys.integrity.verify(token.signed, token.mac)) continue
       // 3. Decrypt.
-      const cipher = schedule.cipher(token.encryptionSalt)
-      const text = cipher.decrypt(token.iv, token.ciphertext)
+      const text = keys.cipher.decrypt(token.iv, token.ciphertext)
       if (text === undefined) return { ok: false, reason: 'malformed' }
-      schedule.keep(token, cipher, integrity)
+      schedule.keep(keys)
       return { ok: true, text, key, expiresAt: expiryOf(token) }
     }
     return { ok: false, reason }
