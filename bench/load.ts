@@ -51,7 +51,8 @@ export function cookieOf (setCookies: string[]): string {
 
 export async function start (key: string): Promise<Target> {
   const peer = peers[key]!
-  const child = fork(fileURLToPath(new URL('server.js', import.meta.url)), [key])
+  const env = { ...process.env, NODE_ENV: 'production' }
+  const child = fork(fileURLToPath(new URL('server.js', import.meta.url)), [key], { env })
   const [port] = await once(child, 'message') as [number]
   const target = { ...peer, url: `http://127.0.0.1:${port}`, cookies: [] as string[], child }
   if (peer.keeps === 'nothing') target.cookies.push(`${cookieName}=${value}`)
@@ -108,19 +109,28 @@ async function cpu (child: ChildProcess): Promise<number> {
   return user + system
 }
 
+/** Loads a peer with one row's requests until V8 has compiled them: before that its compiler is most of what they cost. */
+export async function warmUp (target: Target, row: string, requests: number): Promise<void> {
+  await fire(target, requests, requestFor(target, row), rows[row]!.status)
+}
+
 /** Loads a peer with one row's requests, and asks it what they cost. */
 export async function run (target: Target, row: string, requests: number): Promise<Sample> {
-  const { path, cookies, idle, status } = rows[row]!
+  const { idle, status } = rows[row]!
   const slow = target.slow === 'always' || (target.slow === 'with a session' && !idle)
   const amount = slow ? Math.ceil(requests / 5) : requests
-  const [first] = target.cookies
-  let next = 0
-  const request: autocannon.Request = {
-    none: { path },
-    same: { path, headers: { cookie: first } },
-    different: { path, setupRequest: (request: autocannon.Request) => ({ ...request, headers: { cookie: target.cookies[next++ % target.cookies.length] } }) }
-  }[cookies]
   const before = await cpu(target.child)
-  const figures = await fire(target, amount, request, status)
+  const figures = await fire(target, amount, requestFor(target, row), status)
   return { micros: (await cpu(target.child) - before) / amount, ...figures }
+}
+
+function requestFor ({ cookies }: Target, row: string): autocannon.Request {
+  const { path, cookies: which } = rows[row]!
+  let next = 0
+  switch (which) {
+    case 'none': return { path }
+    case 'same': return { path, headers: { cookie: cookies[0] } }
+    case 'different':
+      return { path, setupRequest: request => ({ ...request, headers: { cookie: cookies[next++ % cookies.length] } }) }
+  }
 }

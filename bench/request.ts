@@ -1,13 +1,12 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
-import { chart } from './chart.js'
 import { check } from './check.js'
-import { rows, run, start, stop } from './load.js'
+import { rows, run, start, stop, warmUp } from './load.js'
 import type { Sample, Target } from './load.js'
 import { peers } from './peers.js'
-import { report, verdicts } from './report.js'
+import { chart, report } from './report.js'
 import type { Run } from './report.js'
+import { publish } from './results.js'
 
 const { values } = parseArgs({
   options: {
@@ -32,7 +31,7 @@ const choose = (name: 'peers' | 'rows', known: string[], always: string[] = []):
 }
 const blocks = count('blocks', 3, 1)
 const rounds = count('rounds', 4, 2)
-const requests = count('requests', 2000, 1000)
+const requests = count('requests', 4000, 1000)
 const peerKeys = choose('peers', Object.keys(peers), ['this', 'again'])
 const rowKeys = choose('rows', Object.keys(rows))
 
@@ -56,8 +55,7 @@ for (let block = 1; block <= blocks; block++) {
     console.error(`block ${block} of ${blocks}: warming up ${peers[peer]!.title}`)
     const target = await start(peer)
     await check(target)
-    // Until V8 has compiled all rows, its compiler is most of what would be measured.
-    for (const row of rowKeys) await run(target, row, 3 * requests)
+    for (const row of rowKeys) await warmUp(target, row, 2 * requests)
     targets.set(peer, target)
   }
   for (const row of rowKeys) {
@@ -85,36 +83,11 @@ function mean (a: Sample, b: Sample): Sample {
   }
 }
 
-/** By its path: some packages do not export their package.json. */
-function version (name: string): string {
-  const url = new URL(`../../../node_modules/${name}/package.json`, import.meta.url)
-  return (JSON.parse(readFileSync(url, 'utf8')) as { version: string }).version
-}
-
-const packages = new Set(['fastify', ...peerKeys.flatMap(peer => peers[peer]!.packages)])
 const result: Run = {
-  date: new Date().toISOString().slice(0, 10),
-  node: process.versions.node,
-  cpu: cpus()[0]!.model.trim(),
-  cores: cpus().length,
-  versions: Object.fromEntries([...packages].map(name => [name, version(name)])),
   blocks,
   rounds,
   requests,
   others: Math.max(0, (after.busy - before.busy - ours / 1000) / (after.total - before.total)),
   samples
 }
-const text = report(result)
-console.log(text)
-
-// A part of the picture must not take the place of the whole.
-if (values.quick || values.peers !== undefined || values.rows !== undefined) {
-  console.error('Not written to bench/results: not a full run.')
-} else {
-  const folder = new URL('../../../bench/results/', import.meta.url)
-  const name = `request-node${process.versions.node.split('.')[0]}`
-  mkdirSync(folder, { recursive: true })
-  writeFileSync(new URL(`${name}.json`, folder), `${JSON.stringify({ ...result, targets: verdicts(result) }, undefined, 1)}\n`)
-  writeFileSync(new URL(`${name}.md`, folder), text)
-  writeFileSync(new URL(`${name}.svg`, folder), chart(result))
-}
+publish('request', report(result), chart(result), process.argv.length === 2)

@@ -1,0 +1,131 @@
+import { createRequire } from 'node:module'
+import type { Server } from 'node:http'
+import Fastify from 'fastify'
+import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify'
+import { cookie, cookieName, maxAge, secret, user, value } from './peers.js'
+
+type Bag = Record<string, unknown>
+
+// Without their types: each of them gives request.session a meaning of its own.
+const require = createRequire(import.meta.url)
+const load = <Exports = FastifyPluginCallback<Bag>>(name: string): Exports => require(name) as Exports
+
+/** What every peer does with a session, in its own words, the cheapest that its documentation shows. */
+interface Verbs {
+  login (request: FastifyRequest, reply: FastifyReply, id: string): unknown
+  read (request: FastifyRequest, reply: FastifyReply): unknown
+  write (request: FastifyRequest, reply: FastifyReply, views: number): unknown
+}
+
+/** The answer of a visit, for peers that have no session to ask */
+const visit = { user, views: 1 }
+const bare: Verbs = { login () {}, read: () => visit, write () {} }
+
+/** The work of a cookie without a session: a value of the same size is parsed, and set where due. */
+const setCookie = (reply: FastifyReply): void => { reply.setCookie(cookieName, value, { ...cookie, maxAge }) }
+const cookieAlone: Verbs = {
+  login: (_request, reply) => setCookie(reply),
+  read: request => request.cookies[cookieName] === undefined ? {} : visit,
+  write: (_request, reply) => setCookie(reply)
+}
+
+const bag = (request: FastifyRequest): Bag & { regenerate (): unknown } => request.session as never
+const properties: Verbs = {
+  async login (request, _reply, id) {
+    await bag(request).regenerate()
+    bag(request).user = { ...user, id }
+    bag(request).views = 1
+  },
+  read: request => ({ user: bag(request).user, views: bag(request).views }),
+  write (request, _reply, views) { bag(request).views = views }
+}
+
+const map = (request: FastifyRequest): Map<string, unknown> => request.session as never
+const methods: Verbs = {
+  login (request, _reply, id) {
+    map(request).set('user', { ...user, id })
+    map(request).set('views', 1)
+  },
+  read: request => ({ user: map(request).get('user'), views: map(request).get('views') }),
+  write (request, _reply, views) { map(request).set('views', views) }
+}
+
+type IronSession = Bag & { save (): Promise<void> }
+async function ironSession (): Promise<Verbs> {
+  const { getIronSession } = await import('iron-session')
+  const options = { password: secret, cookieName, ttl: maxAge, cookieOptions: cookie }
+  const open = async ({ raw }: FastifyRequest, reply: FastifyReply): Promise<IronSession> =>
+    await getIronSession<Bag>(raw, reply.raw, options) as IronSession
+  return {
+    async login (request, reply, id) {
+      const session = await open(request, reply)
+      session.user = { ...user, id }
+      session.views = 1
+      await session.save()
+    },
+    async read (request, reply) {
+      const session = await open(request, reply)
+      return { user: session.user, views: session.views }
+    },
+    async write (request, reply, views) {
+      const session = await open(request, reply)
+      session.views = views
+      await session.save()
+    }
+  }
+}
+
+async function ours (app: FastifyInstance): Promise<Verbs> {
+  // By its own name, as users import it: what is timed is what is published.
+  const { default: sessionPlugin } = await import('fastify-iron-session')
+  await app.register(sessionPlugin, { secret, cookie: { secure: 'auto' } })
+  return properties
+}
+
+const setups: Record<string, (app: FastifyInstance) => Promise<Verbs>> = {
+  fastify: async () => bare,
+  async cookie (app) {
+    await app.register(load('@fastify/cookie'))
+    return cookieAlone
+  },
+  this: ours,
+  again: ours,
+  async 'secure-session' (app) {
+    await app.register(load('@fastify/secure-session'), { key: Buffer.alloc(32, 5), expiry: maxAge, cookie: { ...cookie, maxAge } })
+    return properties
+  },
+  async mgcrea (app) {
+    const { default: plugin } = load<{ default: FastifyPluginCallback<Bag> }>('@mgcrea/fastify-session')
+    const { SODIUM_SECRETBOX: crypto } = load<Bag>('@mgcrea/fastify-session-sodium-crypto')
+    await app.register(load('@fastify/cookie'))
+    await app.register(plugin, { key: Buffer.alloc(32, 5), crypto, cookieName, cookie: { ...cookie, maxAge }, saveUninitialized: false })
+    return methods
+  },
+  async session (app) {
+    await app.register(load('@fastify/cookie'))
+    await app.register(load('@fastify/session'), {
+      secret, cookieName, cookie: { ...cookie, maxAge: maxAge * 1000 }, saveUninitialized: false, rolling: false
+    })
+    return properties
+  },
+  'iron-session': ironSession
+}
+
+/** Starts a peer, with the routes that the rows ask for. */
+export async function serve (peer: string): Promise<Server> {
+  const app = Fastify()
+  const { login, read, write } = await setups[peer]!(app)
+  let views = 1
+  app.get('/untouched', async () => ({ ok: true }))
+  app.get('/read', async (request, reply) => await read(request, reply))
+  app.get('/write', async (request, reply) => {
+    await write(request, reply, ++views)
+    return { views }
+  })
+  app.get<{ Params: { id: string } }>('/login/:id', async (request, reply) => {
+    await login(request, reply, request.params.id)
+    return { ok: true }
+  })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  return app.server
+}
