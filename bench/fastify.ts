@@ -3,6 +3,7 @@ import type { Server } from 'node:http'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify'
 import { cookie, cookieName, maxAge, secret, user, value } from './peers.js'
+import type { User, Variation } from './peers.js'
 
 type Bag = Record<string, unknown>
 
@@ -12,7 +13,7 @@ const load = <Exports = FastifyPluginCallback<Bag>>(name: string): Exports => re
 
 /** What every peer does with a session, in its own words, the cheapest that its documentation shows. */
 interface Verbs {
-  login (request: FastifyRequest, reply: FastifyReply, id: string): unknown
+  login (request: FastifyRequest, reply: FastifyReply, user: User): unknown
   read (request: FastifyRequest, reply: FastifyReply): unknown
   write (request: FastifyRequest, reply: FastifyReply, views: number): unknown
 }
@@ -31,9 +32,9 @@ const cookieAlone: Verbs = {
 
 const bag = (request: FastifyRequest): Bag & { regenerate (): unknown } => request.session as never
 const properties: Verbs = {
-  async login (request, _reply, id) {
+  async login (request, _reply, user) {
     await bag(request).regenerate()
-    bag(request).user = { ...user, id }
+    bag(request).user = user
     bag(request).views = 1
   },
   read: request => ({ user: bag(request).user, views: bag(request).views }),
@@ -42,8 +43,8 @@ const properties: Verbs = {
 
 const map = (request: FastifyRequest): Map<string, unknown> => request.session as never
 const methods: Verbs = {
-  login (request, _reply, id) {
-    map(request).set('user', { ...user, id })
+  login (request, _reply, user) {
+    map(request).set('user', user)
     map(request).set('views', 1)
   },
   read: request => ({ user: map(request).get('user'), views: map(request).get('views') }),
@@ -57,9 +58,9 @@ async function ironSession (): Promise<Verbs> {
   const open = async ({ raw }: FastifyRequest, reply: FastifyReply): Promise<IronSession> =>
     await getIronSession<Bag>(raw, reply.raw, options) as IronSession
   return {
-    async login (request, reply, id) {
+    async login (request, reply, user) {
       const session = await open(request, reply)
-      session.user = { ...user, id }
+      session.user = user
       session.views = 1
       await session.save()
     },
@@ -75,14 +76,16 @@ async function ironSession (): Promise<Verbs> {
   }
 }
 
-async function ours (app: FastifyInstance): Promise<Verbs> {
+async function ours (app: FastifyInstance, { secrets = 1 }: Variation): Promise<Verbs> {
   // By its own name, as users import it: what is timed is what is published.
   const { default: sessionPlugin } = await import('fastify-iron-session')
-  await app.register(sessionPlugin, { secret, cookie: { secure: 'auto' } })
+  await app.register(sessionPlugin, {
+    secret: Array.from({ length: secrets }, (_, nth) => `${secret} ${nth}`), cookie: { secure: 'auto' }
+  })
   return properties
 }
 
-const setups: Record<string, (app: FastifyInstance) => Promise<Verbs>> = {
+const setups: Record<string, (app: FastifyInstance, variation: Variation) => Promise<Verbs>> = {
   fastify: async () => bare,
   async cookie (app) {
     await app.register(load('@fastify/cookie'))
@@ -112,9 +115,10 @@ const setups: Record<string, (app: FastifyInstance) => Promise<Verbs>> = {
 }
 
 /** Starts a peer, with the routes that the rows ask for. */
-export async function serve (peer: string): Promise<Server> {
+export async function serve (peer: string, variation: Variation): Promise<Server> {
   const app = Fastify()
-  const { login, read, write } = await setups[peer]!(app)
+  const { login, read, write } = await setups[peer]!(app, variation)
+  const filler = 'x'.repeat(Math.max(0, (variation.bytes ?? 0) - JSON.stringify({ user, views: 1 }).length))
   let views = 1
   app.get('/untouched', async () => ({ ok: true }))
   app.get('/read', async (request, reply) => await read(request, reply))
@@ -123,7 +127,7 @@ export async function serve (peer: string): Promise<Server> {
     return { views }
   })
   app.get<{ Params: { id: string } }>('/login/:id', async (request, reply) => {
-    await login(request, reply, request.params.id)
+    await login(request, reply, { id: request.params.id, name: user.name + filler })
     return { ok: true }
   })
   await app.listen({ port: 0, host: '127.0.0.1' })

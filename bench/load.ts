@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import autocannon from 'autocannon'
 import { cookieName, peers, value } from './peers.js'
-import type { Peer } from './peers.js'
+import type { Peer, Variation } from './peers.js'
 
 /** A peer's process, and cookies of people who are logged in there. */
 export interface Target extends Peer {
@@ -49,14 +49,14 @@ export function cookieOf (setCookies: string[]): string {
   return setCookies.map(line => line.split(';')[0]).join('; ')
 }
 
-export async function start (key: string): Promise<Target> {
+export async function start (key: string, variation: Variation = {}, people = PEOPLE): Promise<Target> {
   const peer = peers[key]!
   const env = { ...process.env, NODE_ENV: 'production' }
-  const child = fork(fileURLToPath(new URL('server.js', import.meta.url)), [key], { env })
+  const child = fork(fileURLToPath(new URL('server.js', import.meta.url)), [key, JSON.stringify(variation)], { env, execArgv: ['--expose-gc'] })
   const [port] = await once(child, 'message') as [number]
   const target = { ...peer, url: `http://127.0.0.1:${port}`, cookies: [] as string[], child }
   if (peer.keeps === 'nothing') target.cookies.push(`${cookieName}=${value}`)
-  else await logIn(target, peer.slow === 'with a session' ? PEOPLE / 10 : PEOPLE)
+  else await logIn(target, peer.slow === 'with a session' ? people / 10 : people)
   return target
 }
 
@@ -102,11 +102,20 @@ async function fire (
   return { requestsPerSecond: amount / (ended - started) * 1000, p99: times[Math.floor(amount * 0.99)]! }
 }
 
-async function cpu (child: ChildProcess): Promise<number> {
+async function ask (child: ChildProcess, what: 'cpu' | 'memory'): Promise<unknown> {
   const answer = once(child, 'message')
-  child.send('cpu')
-  const [{ user, system }] = await answer as [NodeJS.CpuUsage]
+  child.send(what)
+  return (await answer as unknown[])[0]
+}
+
+async function cpu (child: ChildProcess): Promise<number> {
+  const { user, system } = await ask(child, 'cpu') as NodeJS.CpuUsage
   return user + system
+}
+
+/** What a peer's process holds in memory once its garbage is gone. */
+export async function memory (child: ChildProcess): Promise<NodeJS.MemoryUsage> {
+  return await ask(child, 'memory') as NodeJS.MemoryUsage
 }
 
 /** Loads a peer with one row's requests until V8 has compiled them: before that its compiler is most of what they cost. */
@@ -118,9 +127,13 @@ export async function warmUp (target: Target, row: string, requests: number): Pr
 export async function run (target: Target, row: string, requests: number): Promise<Sample> {
   const { idle, status } = rows[row]!
   const slow = target.slow === 'always' || (target.slow === 'with a session' && !idle)
-  const amount = slow ? Math.ceil(requests / 5) : requests
+  return await load(target, slow ? Math.ceil(requests / 5) : requests, requestFor(target, row), status)
+}
+
+/** Loads a peer with requests of any kind, and asks it what they cost. */
+export async function load (target: Target, amount: number, request: autocannon.Request, status?: number): Promise<Sample> {
   const before = await cpu(target.child)
-  const figures = await fire(target, amount, requestFor(target, row), status)
+  const figures = await fire(target, amount, request, status)
   return { micros: (await cpu(target.child) - before) / amount, ...figures }
 }
 

@@ -58,6 +58,7 @@ export const peers: Record<string, Peer> = {
 /** What every peer is given alike. */
 export const secret = 'a benchmark secret of forty-two characters'
 export const user = { id: 'u-1234567', name: 'Ada Lovelace' }
+export type User = typeof user
 export const cookieName = 'session'
 /** The defaults of this package, for those whose defaults are others */
 export const cookie = { path: '/', httpOnly: true, sameSite: 'lax', secure: false } as const
@@ -65,3 +66,13 @@ export const cookie = { path: '/', httpOnly: true, sameSite: 'lax', secure: fals
 export const maxAge = 1_209_600
 /** A cookie's value of the size that this package's is, for peers that have no session */
 export const value = 'x'.repeat(410)
+
+/** What a run may change about a peer. */
+export interface Variation {
+  /** Of JSON in a session; default as few as its user and a counter are */
+  bytes?: number
+  /** How many secrets this package is given; default 1 */
+  secrets?: number
+  /** How many processes answer behind one port; default one, without node:cluster */
+  workers?: number
+}
