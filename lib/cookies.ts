@@ -26,14 +26,18 @@ export interface Found {
 export function findCookies (header: string, name: string): Found {
   const parts: string[][] = []
   let held = 0
-  for (let at = header.indexOf(name); at !== -1; at = header.indexOf(name, at + 1)) {
+  let from = 0
+  for (let at = header.indexOf(name); at !== -1; at = header.indexOf(name, from)) {
+    from = at + 1
     if (at !== 0 && !isBoundary(header, at)) continue
     const after = at + name.length
     const part = partAt(header, after)
     if (part === -1) continue
     const start = part === 0 ? after + 1 : after + 3
     const semicolon = header.indexOf(';', start)
-    const value = header.slice(start, semicolon === -1 ? undefined : semicolon).trim()
+    // The next one is behind this one's value, which may be long: it is not searched.
+    from = semicolon === -1 ? header.length : semicolon
+    const value = header.slice(start, from).trim()
     const values = parts[part] ??= []
     if (values.length < MAX_CANDIDATES) values.push(value)
     held |= 1 << part
