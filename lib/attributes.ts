@@ -1,5 +1,5 @@
 import type { SessionCookieOptions } from '../types/index.js'
-import { invalid, parseBoolean, parseNames, refused } from './checks.js'
+import { describe, invalid, parseBoolean, parseNames, refused } from './checks.js'
 import { errors } from './errors.js'
 
 /** Cookie attributes, checked and complete. */
@@ -21,7 +21,7 @@ const LIFETIMES = ['maxAge', 'expires']
 export function parseCookieName (name: unknown): string {
   if (typeof name !== 'string') throw invalid('cookieName', 'a text', name)
   if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) {
-    throw new errors.FST_SESSION_COOKIE_NAME(name, 'RFC 6265 allows letters, digits and !#$%&\'*+-.^_`|~')
+    throw new errors.FST_SESSION_COOKIE_NAME(describe(name), 'RFC 6265 allows letters, digits and !#$%&\'*+-.^_`|~')
   }
   return name
 }
@@ -65,9 +65,9 @@ function withRules (cookieName: string, given: SessionCookieOptions): CookieAttr
   if (![true, false, 'auto'].includes(secure)) throw invalid('cookie.secure', 'true, false or auto', secure)
   if (sameSite === 'none' && secure !== true) throw invalid('cookie.secure', 'true beside sameSite: none', secure)
   if (partitioned && secure !== true) throw invalid('cookie.secure', 'true beside partitioned', secure)
-  if (prefixed && secure !== true) throw new errors.FST_SESSION_COOKIE_NAME(cookieName, 'its prefix needs cookie.secure to be true')
+  if (prefixed && secure !== true) throw new errors.FST_SESSION_COOKIE_NAME(describe(cookieName), 'its prefix needs cookie.secure to be true')
   if (/^__host-/i.test(cookieName) && (path !== '/' || domain !== undefined)) {
-    throw new errors.FST_SESSION_COOKIE_NAME(cookieName, 'its prefix needs cookie.path to be / and no cookie.domain')
+    throw new errors.FST_SESSION_COOKIE_NAME(describe(cookieName), 'its prefix needs cookie.path to be / and no cookie.domain')
   }
   return Object.freeze({ path, domain, httpOnly, sameSite, secure, priority, partitioned })
 }

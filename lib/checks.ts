@@ -3,9 +3,12 @@ import { errors } from './errors.js'
 /** Above this many seconds (three thousand years) a Date could not hold the end. */
 const MAX_SECONDS = 1e11
 
-/** What was given, in a few words. Never called with a secret. */
-function describe (value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)
+/** Characters of a secret that is a text, at least */
+export const MIN_SECRET = 32
+
+/** What was given, in a few words. A long text is not shown: it may be a secret that came to the wrong option. */
+export function describe (value: unknown): string {
+  if (typeof value === 'string') return value.length < MIN_SECRET ? JSON.stringify(value) : `a text of ${value.length} characters`
   if (Array.isArray(value)) return 'an array'
   if (typeof value === 'object' && value !== null) return 'an object'
   if (typeof value === 'function') return 'a function'

@@ -33,3 +33,30 @@ export class Keyring {
 export function fingerprint (secret: SecretValue): string {
   return createHmac('sha256', secret).update('fastify-iron-session key id').digest('hex').slice(0, 10)
 }
+
+/** What documentations of session packages show as a secret: everybody knows these. */
+const EXAMPLES: ReadonlySet<string> = new Set([
+  'some_not_random_password_that_is_at_least_32_characters',
+  'complex_password_at_least_32_characters_long',
+  'password-with-at-least-32-characters',
+  'averylogphrasebiggerthanthirtytwochars',
+  'a secret with minimum length of 32 characters',
+  '80d42cfb-1cd2-462c-8f17-e3237d9027e9',
+  '!wsYhFA*C2U6nz=Bu^%A@^F#SF3&kSR6'
+])
+
+/** A text with fewer different characters than this is a repetition, not a secret. */
+const MIN_VARIETY = 5
+
+/**
+ * Why a secret of the right length can be guessed all the same, or `undefined`. This finds slips, not every
+ * weak secret: how random a text is cannot be seen from the text.
+ */
+export function guessable (secret: SecretValue): string | undefined {
+  if (typeof secret !== 'string') {
+    return secret.every(byte => byte === 0) ? 'bytes that are all zero' : undefined
+  }
+  const variety = new Set(secret).size
+  if (variety < MIN_VARIETY) return `a repetition of ${variety === 1 ? 'one character' : `${variety} characters`}`
+  return EXAMPLES.has(secret.trim()) ? 'an example from a documentation' : undefined
+}

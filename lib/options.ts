@@ -2,9 +2,9 @@ import { types } from 'node:util'
 import type { IronOptions, Secret, SealerOptions, SecretValue, SessionOptions } from '../types/index.js'
 import { parseCookieName, parseCookieOptions } from './attributes.js'
 import type { CookieAttributes } from './attributes.js'
-import { invalid, parseBoolean, parseInteger, parseNames, parseTimeout, refused } from './checks.js'
+import { invalid, MIN_SECRET, parseBoolean, parseInteger, parseNames, parseTimeout, refused } from './checks.js'
 import { errors } from './errors.js'
-import { fingerprint, Keyring } from './keyring.js'
+import { fingerprint, guessable, Keyring } from './keyring.js'
 import type { Key } from './keyring.js'
 
 /** What sealing needs to know; made by `parseSealerOptions`. */
@@ -109,12 +109,19 @@ function parseSecret (given: unknown, option: string): Key {
   return { id, secret: parseSecretValue(secret, `${option}.secret`) }
 }
 
-/** Nothing of the value goes into an error. */
 function parseSecretValue (given: unknown, option: string): SecretValue {
+  const secret = parseLength(given, option)
+  const flaw = guessable(secret)
+  if (flaw !== undefined) throw new errors.FST_SESSION_SECRET_WEAK(option, 'it must not be one that can be guessed', flaw)
+  return secret
+}
+
+/** Nothing of the value goes into an error. */
+function parseLength (given: unknown, option: string): SecretValue {
   if (given === undefined || given === null || given === '') throw new errors.FST_SESSION_SECRET_MISSING(option)
   if (typeof given === 'string') {
-    if (given.length >= 32) return given
-    throw new errors.FST_SESSION_SECRET_WEAK(option, 'a text needs 32 characters or more', `${given.length}`)
+    if (given.length >= MIN_SECRET) return given
+    throw new errors.FST_SESSION_SECRET_WEAK(option, `a text needs ${MIN_SECRET} characters or more`, `${given.length}`)
   }
   if (types.isUint8Array(given)) {
     if (given.length === 32) return Uint8Array.from(given)

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import type { SessionOptions } from '../lib/index.js'
 import { parseSealerOptions, parseSessionOptions } from '../lib/options.js'
@@ -76,7 +77,7 @@ t.test('every wrong value is named, with what was given and what is accepted', a
     [{ iron: { timestampSkewSec: -1 } }, 'iron.timestampSkewSec'],
     [{ iron: { localtimeOffsetMsec: 0.5 } }, 'iron.localtimeOffsetMsec'],
     [{ iron: { encode: 'x' } }, 'iron.encode'],
-    [{ secret: new Uint8Array(32), iron: { encryption: { algorithm: 'aes-128-ctr' } } }, 'iron.encryption.algorithm']
+    [{ secret: new Uint8Array(32).fill(1), iron: { encryption: { algorithm: 'aes-128-ctr' } } }, 'iron.encryption.algorithm']
   ]
   for (const [options, option] of cases) {
     t.throws(() => parseSessionOptions({ secret, ...options } as SessionOptions), { code: 'FST_SESSION_INVALID_OPTION', message: `"${option}"` }, option)
@@ -84,7 +85,29 @@ t.test('every wrong value is named, with what was given and what is accepted', a
   for (const options of [undefined, null, 'x', []]) t.throws(() => parseSessionOptions(options as never), { code: 'FST_SESSION_INVALID_OPTION' })
   t.throws(() => parseSessionOptions({ secret, idleTimeout: -5 }), { message: 'Option "idleTimeout" must be a number of seconds above 0; got -5' })
   t.throws(() => parseSessionOptions({ secret, sessionName: (() => {}) as never }), { message: 'got a function' })
-  t.throws(() => parseSessionOptions({ secret, rolling: 'y'.repeat(100) as never }), { message: /got "y{60}…"$/ })
+  t.throws(() => parseSessionOptions({ secret, rolling: 'y'.repeat(100) as never }), { message: /got a text of 100 characters$/ })
+})
+
+t.test('a secret that can be guessed is refused, whatever its length', async t => {
+  const weak: Array<[secret: string | Uint8Array, flaw: string]> = [
+    ['a'.repeat(32), 'a repetition of one character'],
+    ['0'.repeat(64), 'a repetition of one character'],
+    ['ab12'.repeat(16), 'a repetition of 4 characters'],
+    ['😀'.repeat(40), 'a repetition of one character'],
+    ['a secret with minimum length of 32 characters', 'an example from a documentation'],
+    [' complex_password_at_least_32_characters_long\n', 'an example from a documentation'],
+    [Buffer.alloc(32), 'bytes that are all zero']
+  ]
+  for (const [value, flaw] of weak) {
+    const message = `Option "secret" is too weak: it must not be one that can be guessed; got ${flaw}. \`npx fastify-iron-session keygen\` makes a good one`
+    t.throws(() => parseSealerOptions({ secret: value }), { code: 'FST_SESSION_SECRET_WEAK', message })
+    t.throws(() => parseSealerOptions({ secret: [secret, { id: 'old', secret: value }] }), { code: 'FST_SESSION_SECRET_WEAK', message: '"secret[1].secret"' })
+  }
+  for (let n = 0; n < 200; n++) {
+    t.doesNotThrow(() => parseSealerOptions({ secret: randomBytes(32).toString('hex') }))
+    t.doesNotThrow(() => parseSealerOptions({ secret: randomBytes(24).toString('base64url') }))
+    t.doesNotThrow(() => parseSealerOptions({ secret: randomBytes(32) }))
+  }
 })
 
 t.test('a secret that is missing, weak or of another type is refused without being shown', async t => {
@@ -126,7 +149,7 @@ t.test('the caller\'s objects are neither changed nor kept', async t => {
 
 t.test('ids are derived alike everywhere, and differ', async t => {
   const ids = (...secrets: Array<string | Uint8Array>): string[] => parseSealerOptions({ secret: secrets }).keyring.all.map(({ id }) => id)
-  const [one, two, three] = ids(secret, olderSecret, new Uint8Array(32))
+  const [one, two, three] = ids(secret, olderSecret, new Uint8Array(32).fill(1))
   t.match(one, /^[\da-f]{10}$/)
   t.equal(new Set([one, two, three]).size, 3)
   t.same(ids(olderSecret), [two])
