@@ -44,10 +44,10 @@ const output = '{"views":2}\n1 true function\n'
 t.test('the tarball holds what is needed, and no sources or tests', async t => {
   const files = JSON.parse(run('npm', ['pack', '--ignore-scripts', '--dry-run', '--json'], root)) as Array<{ files: Array<{ path: string }> }>
   const paths = files[0]!.files.map(({ path }) => path)
-  for (const path of ['README.md', 'LICENSE', 'CHANGELOG.md', 'dist/cjs/package.json', 'dist/esm/lib/bin.js', 'dist/esm/types/index.d.ts']) {
+  for (const path of ['README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'dist/cjs/package.json', 'dist/esm/lib/bin.js', 'dist/esm/types/index.d.ts']) {
     t.ok(paths.includes(path), path)
   }
-  t.same(paths.filter(path => !/^(dist\/|package\.json|README|LICENSE|CHANGELOG)/.test(path)), [])
+  t.same(paths.filter(path => !/^(dist\/|package\.json|README|LICENSE|CHANGELOG|SECURITY)/.test(path)), [])
 })
 
 t.test('an ESM app uses it', async t => {

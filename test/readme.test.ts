@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import t from 'tap'
 import ts from 'typescript'
@@ -9,13 +9,15 @@ import { PLUGIN_NAMES } from '../lib/options.js'
 
 const root = resolve(import.meta.dirname, '..')
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
-const snippets = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code!)
+const security = readFileSync(join(root, 'SECURITY.md'), 'utf8')
+const snippets = [...`${readme}\n${security}`.matchAll(/^ *```ts\n(.*?)^ *```$/gms)].map(([, code]) => code!)
 
 /** What a snippet that starts in the middle of an app takes as given. */
 const given = `
 import sessionPlugin from 'fastify-iron-session'
 import type { FastifyInstance } from 'fastify'
 declare const app: FastifyInstance
+declare function generationOf (id: string): Promise<number>
 declare function checkPassword (body: unknown): Promise<{ id: string, name: string } | undefined>
 `
 
@@ -80,3 +82,12 @@ function run (command: string, args: string[], env: Record<string, string> = {})
     return (error as { stdout: string, stderr: string }).stdout + (error as { stderr: string }).stderr
   }
 }
+
+t.test('each promise of SECURITY.md names tests that are there', async t => {
+  const rows = security.split('\n').filter(line => line.startsWith('| **'))
+  t.ok(rows.length > 12)
+  for (const row of rows) {
+    const tests = [...row.split(' | ').at(-1)!.matchAll(/`(test\/[\w-]+\.test\.ts)`/g)].map(([, path]) => path!)
+    t.ok(tests.length > 0 && tests.every(path => existsSync(join(root, path))), row)
+  }
+})

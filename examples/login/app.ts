@@ -72,6 +72,7 @@ function takeMessage ({ session }: FastifyRequest): string | undefined {
 }
 
 function html (reply: FastifyReply, page: string): string {
-  reply.type('text/html; charset=utf-8')
+  // Pages show who is logged in: after a logout the Back button must not find them in the browser's cache.
+  reply.type('text/html; charset=utf-8').header('cache-control', 'no-store')
   return page
 }
