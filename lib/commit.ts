@@ -54,6 +54,31 @@ export class Committer {
    * @throws FST_SESSION_TOO_LARGE, FST_SESSION_NOT_SERIALIZABLE, FST_SESSION_RESERVED_KEY, before anything is written
    */
   commit (state: SessionState, request: FastifyRequest, reply: FastifyReply): string[] | Promise<string[]> {
+    const failed = (error: unknown): never => {
+      this.#leave(state, request, reply)
+      throw error
+    }
+    try {
+      const saving = this.#save(state, request, reply)
+      return saving instanceof Promise ? saving.catch(failed) : saving
+    } catch (error) {
+      return failed(error)
+    }
+  }
+
+  /** What an answer gets whose session could not be saved: an ended session stays ended all the same. */
+  #leave (state: SessionState, request: FastifyRequest, reply: FastifyReply): void {
+    if (reply.raw.headersSent) return
+    if (state.status === 'destroyed' && state.held !== 0) {
+      this.#write(state, reply, clearCookies(this.#formatFor(state, request), state.held))
+      state.held = 0
+      state.failed = true
+    } else if (this.#config.cacheHeaders) {
+      varyByCookie(reply)
+    }
+  }
+
+  #save (state: SessionState, request: FastifyRequest, reply: FastifyReply): string[] | Promise<string[]> {
     // Until it is done it has failed: whatever throws below leaves this mark.
     state.failed = true
     const text = state.text()
@@ -158,6 +183,6 @@ function decide (state: SessionState, text: string | undefined): 'nothing' | 'cl
     case 'touched':
     case 'unmodified':
     case 'ended':
-      return state.rejected || (toSeal && !state.isNew) ? 'clear' : 'nothing'
+      return state.rejected || (toSeal && state.isHeld) ? 'clear' : 'nothing'
   }
 }

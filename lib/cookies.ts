@@ -8,6 +8,9 @@ const MAX_COOKIE = 4096
 /** How many parts are read, whatever `maxCookies` says today. */
 const MAX_PARTS = 8
 
+/** What stands behind the name in the cookies that carry the parts after the first. */
+export const CHUNKS: readonly string[] = Array.from({ length: MAX_PARTS - 1 }, (_, nth) => `.${nth + 1}`)
+
 /** How many cookies of one name are tried. A browser has one per path and domain; more is an attack on our time. */
 const MAX_CANDIDATES = 16
 
@@ -17,6 +20,8 @@ export interface Found {
   candidates: string[]
   /** Which parts came: bit 0 is the name itself, bit n is chunk n */
   held: number
+  /** Whether there are more candidates than will be tried */
+  more: boolean
 }
 
 /**
@@ -26,6 +31,7 @@ export interface Found {
 export function findCookies (header: string, name: string): Found {
   const parts: string[][] = []
   let held = 0
+  let more = false
   let from = 0
   for (let at = header.indexOf(name); at !== -1; at = header.indexOf(name, from)) {
     from = at + 1
@@ -40,10 +46,13 @@ export function findCookies (header: string, name: string): Found {
     const value = header.slice(start, from).trim()
     const values = parts[part] ??= []
     if (values.length < MAX_CANDIDATES) values.push(value)
+    else more = true
     held |= 1 << part
   }
-  const whole = parts[0] ?? []
-  return { held, candidates: parts.length > 1 ? whole.map((value, nth) => join(value, nth, parts)) : whole }
+  const [whole = [], ...chunks] = parts
+  const candidates = chunks.length === 0 ? whole : join(whole, chunks)
+  if (candidates.length <= MAX_CANDIDATES) return { candidates, held, more }
+  return { candidates: candidates.slice(0, MAX_CANDIDATES), held, more: true }
 }
 
 function isBoundary (header: string, at: number): boolean {
@@ -60,16 +69,22 @@ function partAt (header: string, at: number): number {
   return part >= 1 && part < MAX_PARTS ? part : -1
 }
 
-/** A token that is whole needs no chunks: those that came beside it are left over from a longer one. */
-function join (value: string, nth: number, parts: string[][]): string {
-  if (isToken(value)) return value
-  for (let part = 1; part < parts.length; part++) {
-    // Cookies of one path arrive together, so the nth of each name belong together.
-    const chunk = parts[part]?.[nth] ?? parts[part]?.[0]
-    if (chunk === undefined) break
-    value += chunk
+/**
+ * Every way to put parts together: one of a name may be a stranger's, and only the MAC can tell.
+ * A token that is whole takes no more of them: those that came beside it are left over from a longer one.
+ */
+function join (whole: readonly string[], chunks: ReadonlyArray<readonly string[] | undefined>): string[] {
+  let values = [...whole]
+  for (const some of chunks) {
+    if (some === undefined) break
+    // Cookies of one path arrive together, so the nth of each name belong together: those ways come first.
+    values = values
+      .flatMap((value, nth) => isToken(value) ? [{ value, far: 0 }] : some.map((chunk, at) => ({ value: value + chunk, far: Math.abs(at - nth) })))
+      .sort((one, other) => one.far - other.far)
+      .slice(0, MAX_CANDIDATES + 1)
+      .map(({ value }) => value)
   }
-  return value
+  return values
 }
 
 /** How the cookies of one response are written. */

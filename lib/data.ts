@@ -54,26 +54,32 @@ interface Flaw {
 }
 
 /** What JSON would change or drop. `undefined` in an object is left out, as an unset key is. */
-function findFlaw (value: object, parents: readonly object[]): Flaw | undefined {
+function findFlaw (value: object, parents: object[]): Flaw | undefined {
   if (parents.includes(value)) return { what: 'a cycle', keys: [] }
-  const below = [...parents, value]
+  parents.push(value)
   if (Array.isArray(value)) {
     for (let at = 0; at < value.length; at++) {
       const item: unknown = value[at]
-      const flaw = item === undefined ? { what: 'undefined', keys: [] } : flawOf(item, below)
-      if (flaw !== undefined) return { what: flaw.what, keys: [...flaw.keys, at] }
+      const flaw = item === undefined ? { what: 'undefined', keys: [] } : flawOf(item, parents)
+      if (flaw !== undefined) return under(flaw, at)
     }
-    return undefined
+  } else {
+    if (!isPlain(value)) return { what: `an instance of ${className(value)}`, keys: [] }
+    for (const key of Object.keys(value)) {
+      const flaw = flawOf((value as Record<string, unknown>)[key], parents)
+      if (flaw !== undefined) return under(flaw, key)
+    }
   }
-  if (!isPlain(value)) return { what: `an instance of ${className(value)}`, keys: [] }
-  for (const key of Object.keys(value)) {
-    const flaw = flawOf((value as Record<string, unknown>)[key], below)
-    if (flaw !== undefined) return { what: flaw.what, keys: [...flaw.keys, key] }
-  }
+  parents.pop()
   return undefined
 }
 
-function flawOf (value: unknown, parents: readonly object[]): Flaw | undefined {
+function under (flaw: Flaw, key: string | number): Flaw {
+  flaw.keys.push(key)
+  return flaw
+}
+
+function flawOf (value: unknown, parents: object[]): Flaw | undefined {
   switch (typeof value) {
     case 'string':
     case 'boolean':

@@ -10,7 +10,7 @@ import { SessionState } from './state.js'
 /** A cookie rejected for one of these is left: another node may know the key, or another app the cookie. */
 const LEFT: ReadonlySet<SessionReason> = new Set(['unknown-key', 'wrong-name', 'foreign'])
 
-const NONE: Found = { candidates: [], held: 0 }
+const NONE: Found = { candidates: [], held: 0, more: false }
 
 /** Cookie header → candidates → unseal → session. The first candidate that opens wins. */
 export function load (config: SessionConfig, sealer: SessionSealer, request: FastifyRequest): SessionState {
@@ -23,7 +23,11 @@ export async function loadLater (
 ): Promise<SessionState> {
   const found = find(config, request)
   const opened = new Map<string, Loaded>()
-  for (const token of found.candidates) opened.set(token, await sealer.unseal(token))
+  for (const token of found.candidates) {
+    const loaded = await sealer.unseal(token)
+    opened.set(token, loaded)
+    if (loaded.ok) break
+  }
   return choose(config, sealer, request, found, token => opened.get(token)!)
 }
 
@@ -50,7 +54,8 @@ function choose (
   const [reason] = reasons
   if (reason !== undefined) {
     state.reason = reason
-    state.rejected = !reasons.some(reason => LEFT.has(reason))
+    // One that was not tried may be good.
+    state.rejected = !found.more && !reasons.some(reason => LEFT.has(reason))
     request.log.debug({ session: config.sessionName, reason }, 'session cookie rejected')
   }
   return Session.open(state, {})

@@ -127,7 +127,8 @@ function parseLength (given: unknown, option: string): SecretValue {
     if (given.length === 32) return Uint8Array.from(given)
     throw new errors.FST_SESSION_SECRET_WEAK(option, 'bytes must be exactly 32, the raw key', `${given.length}`)
   }
-  throw invalid(option, 'a text of 32 characters or more, 32 bytes, { id, secret }, or an array of these', given)
+  throw new errors.FST_SESSION_INVALID_OPTION(
+    option, `must be a text of ${MIN_SECRET} characters or more, 32 bytes, { id, secret }, or an array of these; got a ${typeof given}`)
 }
 
 type Check = (option: string, value: unknown) => unknown

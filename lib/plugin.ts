@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import type { Session, SessionOptions } from '../types/index.js'
 import { refused } from './checks.js'
 import { Committer } from './commit.js'
+import { CHUNKS } from './cookies.js'
 import { errors } from './errors.js'
 import { markRegistered, notRegistered, slotFor } from './guard.js'
 import { load, loadLater } from './load.js'
@@ -18,8 +19,9 @@ type Slotted = FastifyRequest & Record<symbol, Slot>
 
 async function plugin (app: FastifyInstance, options: SessionOptions): Promise<void> {
   const config = parseSessionOptions(options)
-  const { sessionName } = config
+  const { sessionName, cookieName } = config
   assertFree(app, sessionName)
+  assertCookieFree(app, cookieName)
   if (!app.hasPlugin('@fastify/cookie')) await app.register(fastifyCookie)
 
   const slot = slotFor(sessionName)
@@ -27,6 +29,7 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
   const committer = new Committer(config, sealer, app.serializeCookie)
 
   app.decorate(sessionName, createManager(config, sealer, committer) as never)
+  app.decorate(markOfCookie(cookieName), true)
   app.decorateRequest(slot, null)
   markRegistered(app, sessionName)
   app.decorateRequest(sessionName, { getter: read, setter: refuse } as never)
@@ -91,6 +94,16 @@ const REQUEST_FIELDS = ['id', 'params', 'raw', 'query', 'log', 'body']
 function assertFree (app: FastifyInstance, name: string): void {
   if (name in app || app.hasRequestDecorator(name) || REQUEST_FIELDS.includes(name)) {
     throw refused('sessionName', `app.${name} or request.${name} exists already. For a second session give it a name of its own`)
+  }
+}
+
+const markOfCookie = (name: string): symbol => Symbol.for(`fastify-iron-session.cookie.${name}`)
+
+/** @throws FST_SESSION_INVALID_OPTION where another session's cookie has the name, or that of one of its chunks */
+function assertCookieFree (app: FastifyInstance, name: string): void {
+  const names = [name, ...CHUNKS.map(chunk => name + chunk), ...CHUNKS.filter(chunk => name.endsWith(chunk)).map(chunk => name.slice(0, -chunk.length))]
+  if (names.some(name => markOfCookie(name) in app)) {
+    throw refused('cookieName', `another session has its cookie of the name "${name}". Give this one a name of its own`)
   }
 }
 

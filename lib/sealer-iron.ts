@@ -2,7 +2,7 @@ import * as Iron from 'iron-webcrypto'
 import type { SealOptions } from 'iron-webcrypto'
 import type { IronOptions } from '../types/index.js'
 import type { Keyring } from './keyring.js'
-import { expiryOf } from './token.js'
+import { expiryOf, hasSaltsFor } from './token.js'
 import type { Engine, Opened, Token } from './token.js'
 
 const asIs = (text: unknown): string => text as string
@@ -45,7 +45,10 @@ export class IronEngine implements Engine {
   async open (token: Token): Promise<Opened> {
     const candidates = this.#keyring.candidates(token.id)
     if (candidates.length === 0) return { ok: false, reason: 'unknown-key' }
+    let reason: 'malformed' | 'tampered' = 'malformed'
     for (const key of candidates) {
+      if (!hasSaltsFor(key, token)) continue
+      reason = 'tampered'
       const sealed = `${token.signed}*${token.integritySalt}*${token.mac}`
       let text: string
       try {
@@ -59,6 +62,6 @@ export class IronEngine implements Engine {
         return { ok: false, reason: 'malformed' }
       }
     }
-    return { ok: false, reason: 'tampered' }
+    return { ok: false, reason }
   }
 }

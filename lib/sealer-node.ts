@@ -3,7 +3,7 @@ import type { SecretValue } from '../types/index.js'
 import type { Key, Keyring } from './keyring.js'
 import { Lru } from './lru.js'
 import { CipherKey, MacKey } from './primitives.js'
-import { expiryOf } from './token.js'
+import { expiryOf, hasSaltsFor } from './token.js'
 import type { Engine, Opened, Token } from './token.js'
 
 /** An epoch ends after an hour or 2^20 seals, whichever comes first. */
@@ -57,19 +57,12 @@ function derive (secret: SecretValue, salt: string): Uint8Array {
 /** One secret, and the keys derived from it for the salts of other nodes and epochs. */
 class KeySchedule {
   readonly key: Key
-  readonly #raw: boolean
   readonly #known = new Lru<SaltedKeys>(DERIVED)
   // Most seals are of one epoch, and comparing two salts costs less than looking one up.
   #last: SaltedKeys | undefined
 
   constructor (key: Key) {
     this.key = key
-    this.#raw = typeof key.secret !== 'string'
-  }
-
-  /** Iron has salts with a text, and none with a raw key. */
-  fits (token: Token): boolean {
-    return (token.encryptionSalt === '') === this.#raw && (token.integritySalt === '') === this.#raw
   }
 
   keys ({ encryptionSalt, integritySalt }: Token): SaltedKeys {
@@ -103,7 +96,7 @@ class KeySchedule {
   }
 
   #salt (): string {
-    return this.#raw ? '' : randomBytes(32).toString('hex')
+    return typeof this.key.secret === 'string' ? randomBytes(32).toString('hex') : ''
   }
 }
 
@@ -136,8 +129,8 @@ export class NodeEngine implements Engine {
     if (candidates.length === 0) return { ok: false, reason: 'unknown-key' }
     let reason: 'malformed' | 'tampered' = 'malformed'
     for (const key of candidates) {
+      if (!hasSaltsFor(key, token)) continue
       const schedule = this.#schedules.get(key)!
-      if (!schedule.fits(token)) continue
       // 2. The MAC comes first: nothing is decrypted before it holds.
       const keys = schedule.keys(token)
       reason = 'tampered'

@@ -23,6 +23,8 @@ export class SessionState {
   /** The data as it is on the client, in JSON: what changes are measured against */
   savedText = EMPTY
   isNew = true
+  /** Whether the cookie that the client holds is of this session, not of one before it */
+  isHeld = false
   /** Whether the app has asked for it; until then it takes no part in the response */
   isRead = false
   /** Whether saving it has failed, which the app's error handler knows already */
@@ -58,6 +60,7 @@ export class SessionState {
       this.sealExpiresAt = expiresAt
       this.stale = stale
       this.isNew = false
+      this.isHeld = true
       this.reason = null
     }
   }
@@ -103,6 +106,7 @@ export class SessionState {
     this.status = status
     this.savedText = EMPTY
     this.isNew = true
+    this.isHeld = false
     this.stale = false
     this.sealExpiresAt = 0
     this.idle = undefined
@@ -146,6 +150,7 @@ export class SessionState {
     this.status = 'unmodified'
     this.savedText = text
     this.held = held
+    this.isHeld = true
     this.stale = false
     this.rejected = false
     this.sealExpiresAt = this.#sealer.now() + this.#sealer.idleTimeout(this.idle)
@@ -155,6 +160,7 @@ export class SessionState {
   cleared (): void {
     this.settle(EMPTY)
     this.held = 0
+    this.isHeld = false
     this.rejected = false
   }
 }

@@ -58,6 +58,12 @@ function isCanonical (base64url: string): boolean {
   }
 }
 
+/** Whether a token has the salts that its kind of key has: one each with a text, none with a raw key. */
+export function hasSaltsFor (key: Key, token: Token): boolean {
+  const raw = typeof key.secret !== 'string'
+  return (token.encryptionSalt === '') === raw && (token.integritySalt === '') === raw
+}
+
 /** When a token expires, in milliseconds since 1970; never is Infinity. */
 export function expiryOf (token: Token): number {
   return token.expiry === '' ? Infinity : Number(token.expiry)

@@ -106,6 +106,23 @@ t.test('in Chromium', { skip, timeout: 0 }, async t => {
     t.equal(await page.innerText('body'), 'Ada')
   })
 
+  await t.test('SameSite=Lax: a frame and a fetch of another site have no session', async t => {
+    const asked: Array<string | undefined> = []
+    const app = Fastify({ https })
+    await app.register(sessionPlugin, { secret, cookie: { secure: true } })
+    app.get('/login', async request => { request.session.user = { id: 'u1', name: 'Ada' } })
+    app.get<{ Params: { how: string } }>('/who/:how', async request => { asked.push(`${request.params.how} ${request.session.user?.name ?? 'nobody'}`) })
+    const url = await listen(app)
+    const other = await them(`<iframe src="${url}/who/frame"></iframe><img src="${url}/who/image">`)
+    const context = await visitor()
+    await textOf(context, `${url}/login`)
+    const page = await context.newPage()
+    await page.goto(other, { waitUntil: 'networkidle' })
+    await page.evaluate(`fetch('${url}/who/fetch', { mode: 'no-cors', credentials: 'include' })`)
+    await textOf(context, `${url}/who/itself`)
+    t.same(asked.sort(), ['fetch nobody', 'frame nobody', 'image nobody', 'itself Ada'])
+  })
+
   await t.test('SameSite=Strict: a link from another site has no session either', async t => {
     const url = await serve({ cookie: { sameSite: 'strict', secure: true } })
     const other = await them(`<a href="${url}/who">go</a>`)

@@ -38,6 +38,27 @@ t.test('a part that is left over from a longer session does no harm', async t =>
   t.same((await jar.get('/get')).json, { size: 20 })
 })
 
+t.test('of two responses at the same time the later one wins, though it has fewer parts', async t => {
+  const jar = new Jar(await makeApp({ maxCookies: 4 }, routes))
+  const other = new Jar(jar.app)
+  await jar.get('/set', size(4000))
+  await other.get('/set', size(2000))
+  t.same([...jar.cookies.keys()].length, 3)
+  t.same([...other.cookies.keys()].length, 2)
+  for (const [name, value] of other.cookies) jar.cookies.set(name, value)
+  t.same((await jar.get('/get')).json, { size: 4000 })
+})
+
+t.test('a part that a stranger set beside the true ones does not shut these out', async t => {
+  const jar = new Jar(await makeApp({ maxCookies: 4 }, routes))
+  await jar.get('/set', size(4000))
+  for (const header of [`session.1=junk; ${jar.header()}`, `${jar.header()}; session.1=junk; session.2=junk`, `session.2=A; session=Fe26.2; session.1=B; ${jar.header()}`]) {
+    const response = await jar.app.inject({ url: '/get', headers: { cookie: header } })
+    t.same(response.json(), { size: 8000 })
+    t.equal(response.headers['set-cookie'], undefined)
+  }
+})
+
 t.test('parts are read whatever maxCookies says today', async t => {
   const wide = new Jar(await makeApp({ maxCookies: 8 }, routes))
   await wide.get('/set', size(4000))

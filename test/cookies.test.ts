@@ -29,16 +29,21 @@ t.test('any header gives what a plain reading of it gives', async t => {
 
 t.test('of very many cookies of one name the first sixteen are tried', async t => {
   const header = Array.from({ length: 1000 }, (_, n) => `sid=${n}`).join('; ')
-  t.same(findCookies(header, 'sid').candidates, Array.from({ length: 16 }, (_, n) => `${n}`))
+  t.same(findCookies(header, 'sid'), { candidates: Array.from({ length: 16 }, (_, n) => `${n}`), held: 1, more: true })
+  const chunks = Array.from({ length: 6 }, (_, n) => `sid=${n}; sid.1=${n}`).join('; ')
+  const found = findCookies(chunks, 'sid')
+  t.equal(found.more, true, 'there are 36 ways to put these together')
+  t.same(found.candidates.slice(0, 7), ['00', '11', '22', '33', '44', '55', '01'])
+  t.equal(found.candidates.length, 16)
 })
 
 t.test('parts are put together in order, as far as they go', async t => {
-  t.same(findCookies('sid.1=b; sid=a; sid.2=c', 'sid'), { candidates: ['abc'], held: 0b111 })
-  t.same(findCookies('sid=a; sid.2=c', 'sid'), { candidates: ['a'], held: 0b101 })
-  t.same(findCookies('sid.1=b; sid.7=h', 'sid'), { candidates: [], held: 0b10000010 })
-  t.same(findCookies('sid=a; sid.1=b; sid=A; sid.1=B', 'sid').candidates, ['ab', 'AB'], 'the nth of each belong together')
+  t.same(findCookies('sid.1=b; sid=a; sid.2=c', 'sid'), { candidates: ['abc'], held: 0b111, more: false })
+  t.same(findCookies('sid=a; sid.2=c', 'sid'), { candidates: ['a'], held: 0b101, more: false })
+  t.same(findCookies('sid.1=b; sid.7=h', 'sid'), { candidates: [], held: 0b10000010, more: false })
+  t.same(findCookies('sid=a; sid.1=b; sid=A; sid.1=B', 'sid').candidates, ['ab', 'AB', 'aB', 'Ab'], 'the nth of each come first')
   t.same(findCookies('sid=a; sid=A; sid.1=b', 'sid').candidates, ['ab', 'Ab'])
-  t.same(findCookies('sid=a; sid.0=x; sid.8=y; sid.=z; sid.1x=w', 'sid'), { candidates: ['a'], held: 1 })
+  t.same(findCookies('sid=a; sid.0=x; sid.8=y; sid.=z; sid.1x=w', 'sid'), { candidates: ['a'], held: 1, more: false })
 })
 
 const format = (maxCookies: number): CookieFormat => ({ name: 'sid', attributes: '; Path=/; HttpOnly', maxCookies })

@@ -121,6 +121,9 @@ t.test('a secret that is missing, weak or of another type is refused without bei
   for (const [value, code, option] of cases) {
     t.throws(() => parseSealerOptions({ secret: value as string }), { code: `FST_SESSION_SECRET_${code}`, message: `"${option}"` })
   }
+  for (const value of [12345678901234567890123456789012n, 4711, true]) {
+    t.throws(() => parseSealerOptions({ secret: value as never }), { code: 'FST_SESSION_INVALID_OPTION', message: new RegExp(`got a ${typeof value}$`) })
+  }
   const invalid: unknown[] = [5, true, { secret }, { id: 'a b', secret }, { id: '', secret }, { id: 5, secret }, { id: 'a', secret, key: 1 },
     { id: 'a', secret: 5 }, new Uint16Array(32), [secret, secret], [{ id: 'a', secret }, { id: 'a', secret: olderSecret }]]
   for (const value of invalid) t.throws(() => parseSealerOptions({ secret: value as string }), { code: 'FST_SESSION_INVALID_OPTION', message: /"secret/ })

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import t from 'tap'
@@ -48,6 +48,18 @@ t.test('the tarball holds what is needed, and no sources or tests', async t => {
     t.ok(paths.includes(path), path)
   }
   t.same(paths.filter(path => !/^(dist\/|package\.json|README|LICENSE|CHANGELOG|SECURITY)/.test(path)), [])
+})
+
+t.test('nothing runs when it is installed, and each dependency has its reason in the README', async t => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { dependencies: Record<string, string> }
+  for (const name of ['', ...Object.keys(dependencies)]) {
+    const folder = name === '' ? root : join(root, 'node_modules', name)
+    const { scripts = {}, gypfile } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { scripts?: Record<string, string>, gypfile?: boolean }
+    t.same(Object.keys(scripts).filter(script => ['preinstall', 'install', 'postinstall'].includes(script)), [], name)
+    t.notOk(gypfile, name)
+    if (name !== '') t.match(readme, `\n| \`${name}\` | `)
+  }
 })
 
 t.test('an ESM app uses it', async t => {

@@ -130,6 +130,16 @@ t.test('a wrong option rejects ready, with its code and name', async t => {
   }
 })
 
+t.test('two sessions of an app cannot share a cookie, or a part of one', async t => {
+  for (const [one, two] of [['sid', 'sid'], ['sid', 'sid.1'], ['sid.7', 'sid']] as const) {
+    const app = await makeApp({ cookieName: one })
+    await t.rejects(async () => { await app.register(sessionPlugin, { secret, sessionName: 'admin', cookieName: two }) }, { code: 'FST_SESSION_INVALID_OPTION', message: `"${two}"` })
+  }
+  const app = await makeApp({ cookieName: 'sid' })
+  await app.register(sessionPlugin, { secret, sessionName: 'admin', cookieName: 'sid.8' })
+  await t.resolves(async () => { await app.ready() })
+})
+
 t.test('the same session cannot be registered twice', async t => {
   const app = Fastify()
   app.register(sessionPlugin, { secret })

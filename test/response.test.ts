@@ -134,6 +134,14 @@ t.test('of several cookies of the name the first that opens wins', async t => {
   t.same(setCookiesOf(mixed), [], 'cleared only if every one of them is to be cleared')
 })
 
+t.test('where not every cookie of the name could be tried, none is cleared', async t => {
+  const app = await makeApp({}, { '/read': read })
+  const decoys = Array.from({ length: 16 }, (_, n) => `session=${n}`).join('; ')
+  const response = await app.inject({ url: '/read', headers: { cookie: `${decoys}; ${await app.session.cookie({ views: 1 })}` } })
+  t.match(response.json(), { views: null, reason: 'malformed' })
+  t.equal(response.headers['set-cookie'], undefined)
+})
+
 t.test('Vary: Cookie is added once, wherever the session was read', async t => {
   const app = await makeApp({}, {
     '/untouched': () => {},

@@ -153,6 +153,58 @@ t.test('onSend repeats a commit only after a further change', async t => {
   t.same(returned[3], [])
 })
 
+t.test('what is cleared after a commit does not come back', async t => {
+  const app = await makeApp({}, {
+    '/new': async (request, reply) => {
+      request.session.user = { id: 'u1', name: 'N' }
+      await app.session.commit(request, reply)
+      request.session.clear()
+    },
+    '/again': async (request, reply) => {
+      request.session.regenerate()
+      request.session.views = 1
+      await app.session.commit(request, reply)
+      request.session.clear()
+    }
+  })
+  for (const url of ['/new', '/again']) {
+    const jar = new Jar(app)
+    t.match((await jar.get(url)).setCookies, [/^session=; Max-Age=0/], url)
+    t.equal(jar.cookies.size, 0)
+  }
+})
+
+t.test('an ended session stays ended though what was set after it cannot be saved', async t => {
+  for (const options of [{}, { iron: { integrity: { iterations: 2 } } }]) {
+    const app = await makeApp(options, {
+      '/in': request => { request.session.views = 1 },
+      '/date': request => { request.session.destroy(); request.session.any = new Date() },
+      '/large': request => { request.session.destroy(); request.session.note = 'x'.repeat(5000) },
+      '/login': request => { request.session.regenerate(); request.session.any = new Date() }
+    })
+    const jar = new Jar(app)
+    for (const url of ['/date', '/large']) {
+      await jar.get('/in')
+      t.match(await jar.get(url), { status: 500, setCookies: [/^session=; Max-Age=0/], headers: { vary: 'Cookie' } }, url)
+      t.equal(jar.cookies.size, 0)
+      t.match(await jar.get(url), { status: 500, setCookies: [] }, 'there is none to clear')
+    }
+    await jar.get('/in')
+    t.match(await jar.get('/login'), { status: 500, setCookies: [], headers: { vary: 'Cookie' } }, 'a login that fails leaves what was')
+  }
+})
+
+t.test('deep data is checked in time that grows with its size', async t => {
+  const app = await makeApp({}, {
+    '/': request => {
+      let deep: unknown[] = []
+      for (let depth = 0; depth < 1000; depth++) deep = [deep]
+      request.session.any = deep
+    }
+  })
+  t.equal((await new Jar(app).get('/')).status, 200)
+})
+
 t.test('a failing commit is the error of the handler, and is not repeated', async t => {
   const app = await makeApp({}, {
     '/': async (request, reply) => {
