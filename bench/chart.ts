@@ -2,7 +2,7 @@
 const INK = '#777b80'
 const OURS = '#2f81f7'
 const THEIRS = '#8b949e'
-const LABELS = 215
+const LABELS = 250
 const BARS = 300
 const FIGURES = 60
 const LINE = 17
@@ -47,6 +47,7 @@ const WIDTH = 575
 const PLOT = 160
 const LEFT = 45
 const RIGHT = 150
+const ROOM = 40
 
 /** Charts of lines, one below the other, each from zero. */
 export function lineCharts (charts: readonly LineChart[], caption: string): string {
@@ -62,8 +63,11 @@ function lineChart ({ title, x: xTitle, y: yTitle, series }: LineChart, top: num
   const highest = Math.max(...points.map(([, y]) => y)) * 1.1
   const x = (value: number): string => (LEFT + value / right * (WIDTH - LEFT - RIGHT)).toFixed(1)
   const y = (value: number): string => (top + PLOT * (1 - value / highest)).toFixed(1)
-  const ends = [...new Set(points.map(([x]) => x))]
-  const marks = ends.length > 12 ? [0, right] : ends
+  // Of the values that were measured those that have room for their figures.
+  const marks: number[] = []
+  for (const value of [right, ...points.map(([x]) => x).sort((a, b) => b - a)]) {
+    if (marks.every(mark => Math.abs(Number(x(mark)) - Number(x(value))) > ROOM)) marks.push(value)
+  }
   // Names that would lie on each other are pushed apart.
   let below = -Infinity
   const names = new Map<Series, number>()
@@ -77,7 +81,7 @@ function lineChart ({ title, x: xTitle, y: yTitle, series }: LineChart, top: num
     `<text x="${LEFT - 5}" y="${top + 10}" text-anchor="end">${Number(highest.toPrecision(2))}</text>`,
     `<text x="${LEFT - 5}" y="${top + PLOT}" text-anchor="end">0</text>`,
     `<text x="${LEFT + 5}" y="${top + 10}">${yTitle}</text>`,
-    ...marks.map(mark => `<text x="${x(mark)}" y="${top + PLOT + 15}" text-anchor="middle">${mark}</text>`),
+    ...marks.map(mark => `<text x="${x(mark)}" y="${top + PLOT + 15}" text-anchor="middle">${Number(mark.toPrecision(3))}</text>`),
     `<text x="${WIDTH - RIGHT}" y="${top + PLOT + 31}" text-anchor="end">${xTitle}</text>`,
     ...series.flatMap(each => {
       const colour = each.ours ? OURS : THEIRS
