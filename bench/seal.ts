@@ -23,7 +23,7 @@ interface Secretbox {
 }
 const require = createRequire(import.meta.url)
 const sodium = require('sodium-native') as Secretbox
-const hapiIron = require('@hapi/iron') as typeof import('@hapi/iron')
+const hapiIron = require('@hapi/iron') as typeof ironWebcrypto
 
 /** The work of one call; the number says the how-manieth it is. */
 type Work = (nth: number) => unknown
@@ -63,22 +63,10 @@ async function remembered (data: object): Promise<Subject> {
   return { title: 'fastify-iron-session, remembered', seal: () => undefined, unseal: () => sealer.unseal(arrived(token)) }
 }
 
-async function webcrypto (data: object): Promise<Subject> {
-  const token = await ironWebcrypto.seal(data, secret, ironWebcrypto.defaults)
-  return {
-    title: 'iron-webcrypto',
-    seal: () => ironWebcrypto.seal(data, secret, ironWebcrypto.defaults),
-    unseal: () => ironWebcrypto.unseal(token, secret, ironWebcrypto.defaults)
-  }
-}
-
-async function hapi (data: object): Promise<Subject> {
-  const token = await hapiIron.seal(data, secret, hapiIron.defaults)
-  return {
-    title: '@hapi/iron',
-    seal: () => hapiIron.seal(data, secret, hapiIron.defaults),
-    unseal: () => hapiIron.unseal(token, secret, hapiIron.defaults)
-  }
+/** Another implementation of the protocol, with a password and its own defaults. */
+async function iron (title: string, { seal, unseal, defaults }: typeof ironWebcrypto, data: object): Promise<Subject> {
+  const token = await seal(data, secret, defaults)
+  return { title, seal: () => seal(data, secret, defaults), unseal: () => unseal(token, secret, defaults) }
 }
 
 /** As @fastify/secure-session does it. */
@@ -193,7 +181,7 @@ for (const bytes of sizes) {
   const data = dataOf(bytes)
   const subjects = await Promise.all([
     openssl(data), barest(data), ours('fastify-iron-session', data), remembered(data), secretbox(data),
-    ours('fastify-iron-session, iron-webcrypto engine', data, { iron: { timestampSkewSec: 60 } }), hapi(data), webcrypto(data)
+    ours('fastify-iron-session, iron-webcrypto engine', data, { iron: { timestampSkewSec: 60 } }), iron('@hapi/iron', hapiIron, data), iron('iron-webcrypto', ironWebcrypto, data)
   ])
   for (const verb of verbs) {
     const able = subjects.filter(subject => verb === 'unseal' || !subject.title.endsWith('remembered'))
