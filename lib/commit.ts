@@ -68,7 +68,6 @@ export class Committer {
 
   /** What an answer gets whose session could not be saved: an ended session stays ended all the same. */
   #leave (state: SessionState, request: FastifyRequest, reply: FastifyReply): void {
-    if (reply.raw.headersSent) return
     if (state.status === 'destroyed' && state.held !== 0) {
       this.#write(state, reply, clearCookies(this.#formatFor(state, request), state.held))
       state.held = 0
