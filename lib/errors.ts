@@ -24,7 +24,7 @@ export const errors = Object.freeze({
     'FST_SESSION_INVALID_OPTION', 'Option "%s" %s', 500),
   /** 500, at boot: the cookie's name breaks RFC 6265 or the rules of its `__Host-` or `__Secure-` prefix. */
   FST_SESSION_COOKIE_NAME: createError<[name: string, rule: string]>(
-    'FST_SESSION_COOKIE_NAME', 'Cookie name %s is refused: %s', 500),
+    'FST_SESSION_COOKIE_NAME', 'The cookie\'s name, %s, is refused: %s', 500),
   /** 500, when saving: the sealed session does not fit into its cookies. */
   FST_SESSION_TOO_LARGE: createError<[size: number, limit: number, cookies: number, largest: string]>(
     'FST_SESSION_TOO_LARGE',
