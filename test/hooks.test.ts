@@ -81,6 +81,14 @@ for (const [engine, options] of Object.entries(engines)) {
   })
 }
 
+t.test('with iron-webcrypto too the first cookie that opens is the last that is tried', async t => {
+  let opened = 0
+  const app = await makeApp({ iron: { decode: text => { opened++; return JSON.parse(text) as unknown } } }, { '/': request => ({ views: request.session.views }) })
+  const cookies = [await app.session.cookie({ views: 1 }), await app.session.cookie({ views: 2 }), await app.session.cookie({ views: 3 })]
+  t.same((await app.inject({ url: '/', headers: { cookie: cookies.join('; ') } })).json(), { views: 1 })
+  t.equal(opened, 1)
+})
+
 t.test('a response of the default 404 carries nothing, since nobody read the session', async t => {
   const app = await makeApp({})
   const response = await app.inject({ url: '/nowhere', headers: { cookie: 'session=garbage' } })
