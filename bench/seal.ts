@@ -54,7 +54,7 @@ async function ours (
 }
 
 function sealWith (sealer: SessionSealer, data: object): string | Promise<string> {
-  return sealer.seal({ id: randomId(), createdAt: Date.now(), idle: undefined, text: JSON.stringify(data) })
+  return sealer.seal({ id: randomId(), createdAt: Date.now(), idle: undefined, text: JSON.stringify(data), stored: false })
 }
 
 async function remembered (data: object): Promise<Subject> {

@@ -4,14 +4,19 @@ import { markUncacheable, varyByCookie } from './cache-headers.js'
 import { clearCookies, isFor, serializeAttributes, setCookies, tooLarge } from './cookies.js'
 import type { CookieFormat, SerializeCookie } from './cookies.js'
 import { EMPTY, serialize } from './data.js'
+import type { Envelope } from './envelope.js'
+import { errors } from './errors.js'
 import type { SessionConfig } from './options.js'
 import type { SessionSealer } from './sealer.js'
+import { Session } from './session.js'
 import type { SessionState } from './state.js'
+import type { SessionStorage } from './storage.js'
 
 /** Session → compare → seal → `Set-Cookie`. */
 export class Committer {
   readonly #config: SessionConfig
   readonly #sealer: SessionSealer
+  readonly #storage: SessionStorage | undefined
   readonly #serializeCookie: SerializeCookie
   /** How cookies are written with the registered attributes, plain and secure */
   readonly #plain: CookieFormat
@@ -19,9 +24,12 @@ export class Committer {
   /** A secure cookie over plain HTTP is worth one warning, in production alone */
   #warns = process.env.NODE_ENV === 'production'
 
-  constructor (config: SessionConfig, sealer: SessionSealer, serializeCookie: SerializeCookie) {
+  constructor (
+    config: SessionConfig, sealer: SessionSealer, storage: SessionStorage | undefined, serializeCookie: SerializeCookie
+  ) {
     this.#config = config
     this.#sealer = sealer
+    this.#storage = storage
     this.#serializeCookie = serializeCookie
     this.#plain = this.#format(config.cookie, false)
     this.#secure = this.#format(config.cookie, true)
@@ -29,11 +37,17 @@ export class Committer {
 
   /**
    * The onSend hook. A failure goes to the app's error handler, whose answer comes through here again: then the
-   * session is saved if the handler mended it, and otherwise the client keeps the cookie that it has.
+   * session is saved if the handler mended it, and otherwise the client keeps the cookie that it has. A store that
+   * failed is not asked again.
    */
   save (state: SessionState, request: FastifyRequest, reply: FastifyReply, done: (error?: unknown) => void): void {
+    if (state.abandoned) {
+      done()
+      return
+    }
     const failedBefore = state.failed
     const failed = (error: unknown): void => {
+      state.abandoned = error instanceof errors.FST_SESSION_STORE
       if (failedBefore) request.log.debug({ session: this.#config.sessionName, err: error }, 'session not saved')
       done(failedBefore ? undefined : error)
     }
@@ -51,7 +65,8 @@ export class Committer {
 
   /**
    * Saves what is to be saved and gives the `Set-Cookie` values, which are set on the reply too.
-   * @throws FST_SESSION_TOO_LARGE, FST_SESSION_NOT_SERIALIZABLE, FST_SESSION_RESERVED_KEY, before anything is written
+   * @throws FST_SESSION_TOO_LARGE, FST_SESSION_NOT_SERIALIZABLE, FST_SESSION_RESERVED_KEY, before anything is written;
+   * FST_SESSION_STORE
    */
   commit (state: SessionState, request: FastifyRequest, reply: FastifyReply): string[] | Promise<string[]> {
     const failed = (error: unknown): never => {
@@ -82,31 +97,76 @@ export class Committer {
     state.failed = true
     const text = state.text()
     const action = decide(state, text)
+    if (action === 'nothing') return this.#settle(state, reply, text)
+    const storage = this.#storage
     if (reply.raw.headersSent) {
-      if (action !== 'nothing') this.warnLost(request)
-      state.settle(text)
-      state.failed = false
-      return []
+      if (storage !== undefined) return this.#saveLate(storage, state, request, reply, text)
+      this.warnLost(request)
+      return this.#settle(state, reply, text)
     }
-    switch (action) {
-      case 'nothing':
-        state.settle(text)
-        state.failed = false
-        if (this.#config.cacheHeaders) varyByCookie(reply)
-        return []
-      case 'clear': {
-        const cookies = clearCookies(this.#formatFor(state, request), state.held)
-        state.cleared()
-        return this.#write(state, reply, cookies)
-      }
-      case 'seal': {
-        const checked = text === state.savedText ? text : serialize(state.session, text)
-        const token = this.#sealer.seal(state.envelope(checked))
-        return typeof token === 'string'
-          ? this.#finish(state, request, reply, token, checked)
-          : token.then(token => this.#finish(state, request, reply, token, checked))
-      }
+    if (action === 'clear') {
+      return storage === undefined
+        ? this.#clear(state, request, reply)
+        : storage.end(state).then(() => this.#clear(state, request, reply))
     }
+    const checked = check(state, text)
+    if (storage !== undefined) return this.#keep(storage, state, request, reply, checked)
+    const token = this.#sealer.seal(state.envelope(checked, false))
+    return typeof token === 'string'
+      ? this.#finish(state, request, reply, token, checked, false)
+      : token.then(token => this.#finish(state, request, reply, token, checked, false))
+  }
+
+  /** The same where there is more than the cookie. */
+  async #keep (
+    storage: SessionStorage, state: SessionState, request: FastifyRequest, reply: FastifyReply, text: string
+  ): Promise<string[]> {
+    const kept = await storage.keep(state, text, token => this.fits(token, state, this.#formatFor(state, request)))
+    if (kept === undefined) return this.#endedMeanwhile(state, request, reply, text)
+    if (kept.text !== text) Session.refill(state, kept.text)
+    return this.#finish(state, request, reply, kept.token, kept.text, kept.stored)
+  }
+
+  /** The headers have left: what needs no cookie can still be saved, in the store. */
+  async #saveLate (
+    storage: SessionStorage, state: SessionState, request: FastifyRequest, reply: FastifyReply, text: string | undefined
+  ): Promise<string[]> {
+    const hasEntry = state.stored
+    const ends = state.past.length > 0 || (hasEntry && text === EMPTY)
+    if (text === EMPTY) {
+      await storage.end(state)
+      if (!ends) this.warnLost(request)
+      return this.#settle(state, reply, text)
+    }
+    const checked = check(state, text)
+    await storage.endPast(state)
+    if (!hasEntry) {
+      this.warnLost(request)
+      return this.#settle(state, reply, text)
+    }
+    const kept = await storage.write(state, checked)
+    if (kept === undefined) return this.#endedMeanwhile(state, request, reply, checked)
+    if (kept !== checked) Session.refill(state, kept)
+    return this.#settle(state, reply, kept)
+  }
+
+  /** Another request ended the session while this one changed it: an ended session does not come back. */
+  #endedMeanwhile (state: SessionState, request: FastifyRequest, reply: FastifyReply, text: string): string[] {
+    request.log.warn({ session: this.#config.sessionName }, 'another request ended the session meanwhile: the change is lost')
+    return this.#settle(state, reply, text)
+  }
+
+  #settle (state: SessionState, reply: FastifyReply, text: string | undefined): string[] {
+    state.settle(text)
+    state.failed = false
+    if (this.#config.cacheHeaders && !reply.raw.headersSent) varyByCookie(reply)
+    return []
+  }
+
+  #clear (state: SessionState, request: FastifyRequest, reply: FastifyReply): string[] {
+    const cookies = clearCookies(this.#formatFor(state, request), state.held)
+    state.cleared()
+    return this.#write(state, reply, cookies)
   }
 
   /** For changes that come when the headers have left. */
@@ -116,13 +176,20 @@ export class Committer {
       'Change it earlier, or save it with app.session.commit(request, reply)')
   }
 
-  #finish (state: SessionState, request: FastifyRequest, reply: FastifyReply, token: string, text: string): string[] {
+  /** Whether a token fits into the cookies that a session may have. */
+  fits (token: string, { idle, createdAt }: Pick<Envelope, 'idle' | 'createdAt'>, format = this.#secure): boolean {
+    return setCookies(format, token, this.#maxAge({ idle, createdAt })) !== undefined
+  }
+
+  #finish (
+    state: SessionState, request: FastifyRequest, reply: FastifyReply, token: string, text: string, stored: boolean
+  ): string[] {
     const format = this.#formatFor(state, request)
     const cookies = setCookies(format, token, this.#maxAge(state))
     if (cookies === undefined) throw tooLarge(format, token, text)
     const held = (1 << cookies.length) - 1
     cookies.push(...clearCookies(format, state.held & ~held))
-    state.sealed(text, held)
+    state.sealed(text, held, stored)
     return this.#write(state, reply, cookies)
   }
 
@@ -144,10 +211,9 @@ export class Committer {
   }
 
   /** Seconds: the idle timeout, capped by what is left of the absolute one. */
-  #maxAge ({ idle, createdAt }: SessionState): number | false {
-    if (idle === false || (idle === undefined && !this.#config.persistent)) return false
-    const left = this.#sealer.endOf(createdAt) - this.#sealer.now()
-    return Math.ceil(Math.min(this.#sealer.idleTimeout(idle), left) / 1000)
+  #maxAge (session: Pick<Envelope, 'idle' | 'createdAt'>): number | false {
+    if (session.idle === false || (session.idle === undefined && !this.#config.persistent)) return false
+    return Math.ceil(this.#sealer.lifetime(session) / 1000)
   }
 
   #formatFor (state: SessionState, request: FastifyRequest): CookieFormat {
@@ -167,6 +233,11 @@ export class Committer {
     const { cookieName: name, maxCookies } = this.#config
     return { name, maxCookies, attributes: serializeAttributes(this.#serializeCookie, attributes, secure) }
   }
+}
+
+/** The data that is to be kept, checked unless it is what came. */
+function check (state: SessionState, text: string | undefined): string {
+  return text === state.savedText ? text : serialize(state.session, text)
 }
 
 /** The whole policy: what became of a session, and what that means for its cookie. */

@@ -1,4 +1,5 @@
 import type { SessionReason } from '../types/index.js'
+import { EMPTY } from './data.js'
 
 /** What is sealed: the data, and what is known about the session. */
 export interface Envelope {
@@ -7,8 +8,10 @@ export interface Envelope {
   createdAt: number
   /** This session's own idle timeout in seconds, `false` for a browser-session cookie, else `undefined` */
   idle: number | false | undefined
-  /** The data as JSON, always of an object */
+  /** The data as JSON, always of an object; of none where it is in the store */
   text: string
+  /** Whether the data is in the store under the id, and not in the seal */
+  stored: boolean
 }
 
 /** What `decode` found: the envelope, and the data that it parsed on the way. */
@@ -18,15 +21,15 @@ const VERSION = 1
 
 /**
  * The text to seal, in JSON as every Iron implementation expects: version, name, id, creation time, idle
- * timeout if it has its own, and the data last, so that its text can be cut out as it is.
+ * timeout if it has its own, and the data last, so that its text can be cut out as it is; `null` if it is in the store.
  */
 export function encode (name: string, envelope: Envelope): string {
   const idle = envelope.idle === undefined ? '' : `,"t":${envelope.idle}`
-  return `{"v":${VERSION},"n":${JSON.stringify(name)},"i":"${envelope.id}","c":${envelope.createdAt}${idle},"d":${envelope.text}}`
+  return `{"v":${VERSION},"n":${JSON.stringify(name)},"i":"${envelope.id}","c":${envelope.createdAt}${idle},"d":${envelope.stored ? 'null' : envelope.text}}`
 }
 
 // What encode writes, up to the data. One match costs a quarter of parsing the head as JSON.
-const head = /^\{"v":1,"n":("(?:[^"\\]|\\.)*"),"i":"([\w-]+)","c":(\d+)(?:,"t":(false|[\d.e-]+))?,"d":(?=\{)/
+const head = /^\{"v":1,"n":("(?:[^"\\]|\\.)*"),"i":"([\w-]+)","c":(\d+)(?:,"t":(false|[\d.e-]+))?,"d":(?=\{|null\}$)/
 
 /** Reads a sealed text. Whatever is not our envelope is `foreign`, a session of another name `wrong-name`. */
 export function decode (name: string, sealed: string): Decoded {
@@ -34,10 +37,11 @@ export function decode (name: string, sealed: string): Decoded {
     const parts = head.exec(sealed) ?? head.exec(sealed = rewrite(sealed))
     if (parts === null || !sealed.endsWith('}')) return { ok: false, reason: 'foreign' }
     const [start, quotedName, id, createdAt, idle] = parts as unknown as [string, string, string, string, string | undefined]
-    const text = sealed.slice(start.length, -1)
+    const stored = sealed.charCodeAt(start.length) === 110 // n of null
+    const text = stored ? EMPTY : sealed.slice(start.length, -1)
     const data = JSON.parse(text) as object
     if (quotedName !== JSON.stringify(name)) return { ok: false, reason: 'wrong-name' }
-    const envelope = { id, createdAt: Number(createdAt), idle: idle === undefined ? undefined : idle !== 'false' && Number(idle), text }
+    const envelope = { id, createdAt: Number(createdAt), idle: idle === undefined ? undefined : idle !== 'false' && Number(idle), text, stored }
     return { ok: true, data, envelope }
   } catch {
     return { ok: false, reason: 'foreign' }

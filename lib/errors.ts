@@ -34,5 +34,8 @@ export const errors = Object.freeze({
   FST_SESSION_NOT_SERIALIZABLE: createError<[path: string, what: string, options?: { cause: unknown }]>(
     'FST_SESSION_NOT_SERIALIZABLE', 'Session value at "%s" is %s: only JSON values (string, finite number, boolean, null, plain object, array) can be kept', 500),
   /** 500: a key would hide a member of the session, or `request.session` itself was assigned. */
-  FST_SESSION_RESERVED_KEY: createError<[advice: string]>('FST_SESSION_RESERVED_KEY', '%s', 500)
+  FST_SESSION_RESERVED_KEY: createError<[advice: string]>('FST_SESSION_RESERVED_KEY', '%s', 500),
+  /** 503: the store or `isRevoked` failed or took too long; `cause` is its own error. */
+  FST_SESSION_STORE: createError<[call: string, what: string, options?: { cause: unknown }]>(
+    'FST_SESSION_STORE', 'The session store is not available: %s %s', 503)
 })

@@ -6,6 +6,7 @@ import type { SessionConfig } from './options.js'
 import type { Loaded, SessionSealer } from './sealer.js'
 import { Session } from './session.js'
 import { SessionState } from './state.js'
+import type { SessionStorage } from './storage.js'
 
 /** A cookie rejected for one of these is left: another node may know the key, or another app the cookie. */
 const LEFT: ReadonlySet<SessionReason> = new Set(['unknown-key', 'wrong-name', 'foreign'])
@@ -17,18 +18,25 @@ export function load (config: SessionConfig, sealer: SessionSealer, request: Fas
   return choose(config, sealer, request, find(config, request), token => sealer.unseal(token) as Loaded)
 }
 
-/** The same, where unsealing has to be waited for. */
+/**
+ * The same, where unsealing has to be waited for, or there is more to ask than the cookie.
+ * @throws FST_SESSION_STORE
+ */
 export async function loadLater (
-  config: SessionConfig, sealer: SessionSealer, request: FastifyRequest
+  config: SessionConfig, sealer: SessionSealer, storage: SessionStorage | undefined, request: FastifyRequest
 ): Promise<SessionState> {
+  const asOf = storage?.now ?? 0
   const found = find(config, request)
   const opened = new Map<string, Loaded>()
   for (const token of found.candidates) {
-    const loaded = await sealer.unseal(token)
+    const unsealed = await sealer.unseal(token)
+    const loaded = storage === undefined ? unsealed : await storage.open(unsealed, request)
     opened.set(token, loaded)
     if (loaded.ok) break
   }
-  return choose(config, sealer, request, found, token => opened.get(token)!)
+  const state = choose(config, sealer, request, found, token => opened.get(token)!)
+  state.asOf = asOf
+  return state
 }
 
 function find ({ cookieName }: SessionConfig, request: FastifyRequest): Found {

@@ -5,10 +5,15 @@ import type { SessionConfig } from './options.js'
 import { forData } from './sealer.js'
 import type { SessionSealer } from './sealer.js'
 import { SessionState } from './state.js'
+import type { SessionStorage } from './storage.js'
 
 /** `app.session` */
-export function createManager (config: SessionConfig, sealer: SessionSealer, committer: Committer): SessionManager {
-  const { seal, unseal } = forData(sealer)
+export function createManager (
+  config: SessionConfig, sealer: SessionSealer, storage: SessionStorage | undefined, committer: Committer
+): SessionManager {
+  const { seal, unseal } = storage === undefined
+    ? forData(sealer)
+    : forData(sealer, envelope => storage.seal(envelope, token => committer.fits(token, envelope)), loaded => storage.open(loaded))
   return Object.freeze<SessionManager>({
     seal,
     unseal,

@@ -1,11 +1,14 @@
 import { types } from 'node:util'
-import type { IronOptions, Secret, SealerOptions, SecretValue, SessionOptions } from '../types/index.js'
+import type {
+  IronOptions, RevocationCheck, RevocationList, Secret, SealerOptions, SecretValue, SessionOptions, SessionStore
+} from '../types/index.js'
 import { parseCookieName, parseCookieOptions } from './attributes.js'
 import type { CookieAttributes } from './attributes.js'
 import { invalid, MIN_SECRET, parseBoolean, parseInteger, parseNames, parseTimeout, refused } from './checks.js'
 import { errors } from './errors.js'
 import { fingerprint, guessable, Keyring } from './keyring.js'
 import type { Key } from './keyring.js'
+import { parseStore, STORE_METHODS } from './store.js'
 
 /** What sealing needs to know; made by `parseSealerOptions`. */
 export interface SealerConfig {
@@ -17,6 +20,7 @@ export interface SealerConfig {
   readonly absoluteTimeout: number | false
   readonly iron: IronOptions | undefined
   readonly cacheSize: number
+  readonly storage: 'cookie' | 'store' | 'overflow'
 }
 
 /** The options of a registration, checked and complete. Nothing in it is the caller's own object. */
@@ -27,11 +31,16 @@ export interface SessionConfig extends SealerConfig {
   readonly persistent: boolean
   readonly maxCookies: number
   readonly cacheHeaders: boolean
+  readonly store: SessionStore | undefined
+  /** Seconds */
+  readonly storeTimeout: number
+  readonly isRevoked: RevocationCheck | RevocationList | undefined
 }
 
 const SEALER_NAMES = ['secret', 'sessionName', 'idleTimeout', 'absoluteTimeout', 'iron', 'cacheSize']
 export const PLUGIN_NAMES = [
-  ...SEALER_NAMES, 'cookieName', 'cookie', 'rolling', 'persistent', 'maxCookies', 'cacheHeaders'
+  ...SEALER_NAMES, 'cookieName', 'cookie', 'rolling', 'persistent', 'maxCookies', 'cacheHeaders',
+  'store', 'storage', 'storeTimeout', 'isRevoked'
 ]
 /** Fastify's own, which it hands on to every plugin. */
 const FASTIFY_NAMES = ['prefix', 'logLevel', 'logSerializers']
@@ -47,7 +56,8 @@ export function parseSessionOptions (options: SessionOptions): SessionConfig {
   parseNames('options', options, PLUGIN_NAMES, FASTIFY_NAMES)
   const sealing = parseSealing(options)
   const {
-    cookieName = sealing.sessionName, cookie = {}, rolling = true, persistent = true, maxCookies = 1, cacheHeaders = true
+    cookieName = sealing.sessionName, cookie = {}, rolling = true, persistent = true, maxCookies = 1, cacheHeaders = true,
+    storeTimeout = 5 // seconds
   } = options
   return Object.freeze({
     ...sealing,
@@ -56,8 +66,35 @@ export function parseSessionOptions (options: SessionOptions): SessionConfig {
     rolling: parseBoolean('rolling', rolling),
     persistent: parseBoolean('persistent', persistent),
     maxCookies: parseInteger('maxCookies', maxCookies, 1, 8),
-    cacheHeaders: parseBoolean('cacheHeaders', cacheHeaders)
+    cacheHeaders: parseBoolean('cacheHeaders', cacheHeaders),
+    store: options.store === undefined ? undefined : parseStore('store', options.store, STORE_METHODS),
+    storage: parseStorage(options),
+    storeTimeout: parseStoreTimeout(storeTimeout),
+    isRevoked: parseRevocation(options.isRevoked)
   })
+}
+
+function parseStorage ({ store, storage = store === undefined ? 'cookie' : 'store' }: SessionOptions): SealerConfig['storage'] {
+  oneOf('cookie', 'store', 'overflow')('storage', storage)
+  if (storage === 'cookie' && store !== undefined) {
+    throw refused('storage', 'a store would be left unused. Leave it out, or choose store or overflow')
+  }
+  if (storage !== 'cookie' && store === undefined) throw refused('storage', `${storage} needs a store`)
+  return storage
+}
+
+/** Timers know no more than 24 days; an hour is more than any request waits. */
+function parseStoreTimeout (given: number): number {
+  const accepted = 'a number of seconds above 0, 3600 at most'
+  if (parseTimeout('storeTimeout', given, accepted) > 3600) throw invalid('storeTimeout', accepted, given)
+  return given
+}
+
+function parseRevocation (given: SessionOptions['isRevoked']): SessionConfig['isRevoked'] {
+  if (given === undefined || typeof given === 'function') return given
+  const { check, revoke } = Object(given) as Partial<RevocationList>
+  if (typeof check !== 'function' || typeof revoke !== 'function') throw invalid('isRevoked', 'a function, or { check, revoke }', given)
+  return given
 }
 
 function parseSealing (options: SealerOptions): SealerConfig {
@@ -79,7 +116,8 @@ function parseSealing (options: SealerOptions): SealerConfig {
       ? false
       : parseTimeout('absoluteTimeout', absoluteTimeout, 'a number of seconds above 0, or false'),
     iron: parseIron(iron, keyring),
-    cacheSize: parseInteger('cacheSize', cacheSize, 0, 1e7)
+    cacheSize: parseInteger('cacheSize', cacheSize, 0, 1e7),
+    storage: 'cookie'
   }
 }
 

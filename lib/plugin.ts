@@ -12,9 +12,13 @@ import { createManager } from './manager.js'
 import { parseSessionOptions } from './options.js'
 import { SessionSealer } from './sealer.js'
 import { SessionState } from './state.js'
+import { SessionStorage } from './storage.js'
 
-/** What a request's slot holds: its session once it was read, before that its reply, before our hook nothing. */
-type Slot = SessionState | FastifyReply | null | undefined
+/**
+ * What a request's slot holds: its session once it was read, or why it could not be loaded; before that its reply,
+ * before our hook nothing.
+ */
+type Slot = SessionState | Error | FastifyReply | null | undefined
 type Slotted = FastifyRequest & Record<symbol, Slot>
 
 async function plugin (app: FastifyInstance, options: SessionOptions): Promise<void> {
@@ -26,14 +30,16 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
 
   const slot = slotFor(sessionName)
   const sealer = new SessionSealer(config)
-  const committer = new Committer(config, sealer, app.serializeCookie)
+  const storage = SessionStorage.for(config, sealer)
+  const waits = !sealer.sync || storage !== undefined
+  const committer = new Committer(config, sealer, storage, app.serializeCookie)
 
-  app.decorate(sessionName, createManager(config, sealer, committer) as never)
+  app.decorate(sessionName, createManager(config, sealer, storage, committer) as never)
   app.decorate(markOfCookie(cookieName), true)
   app.decorateRequest(slot, null)
   markRegistered(app, sessionName)
   app.decorateRequest(sessionName, { getter: read, setter: refuse } as never)
-  app.addHook('onRequest', sealer.sync ? remember : loadNow)
+  app.addHook('onRequest', waits ? loadNow : remember)
   app.addHook('onSend', save)
 
   /** request.session */
@@ -50,9 +56,10 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
   }
 
   /** The first read unseals: a request that never reads its session pays nothing. */
-  function first (request: Slotted, reply: FastifyReply | null | undefined): SessionState {
+  function first (request: Slotted, reply: Exclude<Slot, SessionState>): SessionState {
     if (isSwitchedOff(request)) throw notRegistered(sessionName, 'disabled')
-    if (!sealer.sync) throw notRegistered(sessionName, 'early')
+    if (reply instanceof Error) throw reply
+    if (waits) throw notRegistered(sessionName, 'early')
     const state = load(config, sealer, request)
     request[slot] = state
     if (reply) watch(state, request, reply)
@@ -68,9 +75,15 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
 
   async function loadNow (request: FastifyRequest, reply: FastifyReply): Promise<void> {
     if (isSwitchedOff(request)) return
-    const state = await loadLater(config, sealer, request)
-    ;(request as Slotted)[slot] = state
-    watch(state, request, reply)
+    try {
+      const state = await loadLater(config, sealer, storage, request)
+      ;(request as Slotted)[slot] = state
+      watch(state, request, reply)
+    } catch (error) {
+      if (!(error instanceof errors.FST_SESSION_STORE)) throw error
+      // Reading the session throws it: a route that does without its session works while the store is away.
+      ;(request as Slotted)[slot] = error as Error
+    }
   }
 
   function save (request: FastifyRequest, reply: FastifyReply, _payload: unknown, done: (error?: unknown) => void): void {

@@ -68,6 +68,17 @@ export class SessionSealer {
     return absoluteTimeout === false ? Infinity : createdAt + absoluteTimeout * 1000
   }
 
+  /** How long a seal of a session would last if it were made now, in milliseconds. */
+  lifetime ({ idle, createdAt }: Pick<Envelope, 'idle' | 'createdAt'>): number {
+    return Math.min(this.idleTimeout(idle), this.endOf(createdAt) - this.now())
+  }
+
+  /** The last moment at which any cookie of a session may open, if none is sealed from now on; milliseconds since 1970. */
+  lastMoment ({ idle, createdAt }: Envelope): number {
+    const longest = Math.max(this.idleTimeout(idle), this.idleTimeout(undefined))
+    return Math.min(this.now() + longest + this.#skew, this.endOf(createdAt))
+  }
+
   seal (envelope: Envelope): MaybePromise<string> {
     const expiresAt = Math.ceil(this.now() + this.idleTimeout(envelope.idle))
     const token = this.#engine.seal(encode(this.#config.sessionName, envelope), expiresAt)
@@ -92,11 +103,22 @@ export class SessionSealer {
     const decoded = decode(this.#config.sessionName, opened.text)
     if (!decoded.ok) return decoded
     const { envelope, data } = decoded
+    const misplaced = this.#misplaced(envelope)
+    if (misplaced !== undefined) return { ok: false, reason: misplaced }
     if (findReservedKey(data) !== undefined) return { ok: false, reason: 'invalid' }
     const verified = { token: text, envelope, expiresAt: opened.expiresAt, stale: opened.key !== this.#config.keyring.newest }
     // By the MAC, which is a tenth of the token to hash; the whole token is compared when it is found.
     if (this.#met.before(text)) this.#cache.set(text.slice(-MAC_LENGTH), verified)
     return this.#judge(verified, data)
+  }
+
+  /** A cookie without data is for a store to tell; where every session is in the store, one with data was never one of them. */
+  #misplaced ({ stored }: Envelope): SessionReason | undefined {
+    switch (this.#config.storage) {
+      case 'cookie': return stored ? 'foreign' : undefined
+      case 'store': return stored ? undefined : 'not-stored'
+      case 'overflow': return undefined
+    }
   }
 
   /** The times are checked at every use, whether the token was remembered or not. */
@@ -109,16 +131,20 @@ export class SessionSealer {
   }
 }
 
-/** `seal` and `unseal` for people: any data, any text. */
-export function forData (sealer: SessionSealer): Sealer {
+/** `seal` and `unseal` for people: any data, any text. With a store, `keep` makes the entry, and `open` looks it up. */
+export function forData (
+  sealer: SessionSealer,
+  keep: (envelope: Envelope) => MaybePromise<string> = envelope => sealer.seal(envelope),
+  open: (loaded: Loaded) => MaybePromise<Loaded> = loaded => loaded
+): Sealer {
   return {
     async seal (data, { idleTimeout } = {}) {
       if (!isDictionary(data)) throw new errors.FST_SESSION_NOT_SERIALIZABLE('session', 'no object of keys and values')
       const idle = idleTimeout === undefined ? undefined : parseTimeout('idleTimeout', idleTimeout)
-      return sealer.seal({ id: randomId(), createdAt: sealer.now(), idle, text: serialize(data) })
+      return await keep({ id: randomId(), createdAt: sealer.now(), idle, text: serialize(data), stored: false })
     },
     async unseal (token) {
-      const loaded = typeof token === 'string' ? await sealer.unseal(token) : malformed
+      const loaded = typeof token === 'string' ? await open(await sealer.unseal(token)) : malformed
       if (!loaded.ok) return loaded
       const { envelope, expiresAt } = loaded.verified
       return { ok: true, data: loaded.data, info: describe(sealer, envelope, expiresAt, null, false) }
@@ -130,7 +156,7 @@ const malformed = { ok: false, reason: 'malformed' } as const
 
 /** What users see of a session's envelope. */
 export function describe (
-  sealer: SessionSealer, { id, createdAt }: Envelope, expiresAt: number, reason: SessionReason | null, isNew: boolean
+  sealer: SessionSealer, { id, createdAt }: Pick<Envelope, 'id' | 'createdAt'>, expiresAt: number, reason: SessionReason | null, isNew: boolean
 ): SessionInfo {
   const ends = Math.min(expiresAt, sealer.endOf(createdAt), MAX_DATE)
   return Object.freeze({ id, createdAt: new Date(createdAt), expiresAt: new Date(ends), isNew, reason })

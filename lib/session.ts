@@ -24,6 +24,13 @@ export class Session {
     return state
   }
 
+  /** Gives a session that is in use other data, from JSON. */
+  static refill (state: SessionState, text: string): void {
+    const session = state.session as Session
+    wipe(session)
+    Object.assign(session, JSON.parse(text))
+  }
+
   get (key: string): unknown {
     return Object.hasOwn(this, key) ? (this as unknown as Record<string, unknown>)[key] : undefined
   }

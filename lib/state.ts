@@ -8,6 +8,7 @@ import type { SessionConfig } from './options.js'
 import { randomId } from './random.js'
 import { describe } from './sealer.js'
 import type { SessionSealer, Verified } from './sealer.js'
+import type { Holder } from './storage.js'
 
 /**
  * What was asked of a session, beside changes to its data, which are found by comparing:
@@ -20,7 +21,7 @@ export class SessionState {
   /** `request.session`, which puts itself here */
   session!: object
   status: Status = 'unmodified'
-  /** The data as it is on the client, in JSON: what changes are measured against */
+  /** The data as it is on the client or in the store, in JSON: what changes are measured against */
   savedText = EMPTY
   isNew = true
   /** Whether the cookie that the client holds is of this session, not of one before it */
@@ -29,6 +30,8 @@ export class SessionState {
   isRead = false
   /** Whether saving it has failed, which the app's error handler knows already */
   failed = false
+  /** Whether the store has failed in saving it: it is not asked again for this response */
+  abandoned = false
   /** Whether it was sealed with an older secret */
   stale = false
   /** When its seal expires, in milliseconds since 1970; 0 for a session that has none */
@@ -38,6 +41,12 @@ export class SessionState {
   /** Whether what came was rejected for good and is to be cleared */
   rejected = false
   reason: SessionReason | null = 'absent'
+  /** Whether the store has an entry for it */
+  stored = false
+  /** How many writes to the store were done when it was read */
+  asOf = 0
+  /** The sessions that it was before, which are to be ended where they live beside their cookies */
+  readonly past: Array<Envelope & Holder> = []
   /** Cookie attributes of this response, where they differ from the registered ones */
   attributes: CookieAttributes | undefined
   idle: Envelope['idle']
@@ -57,6 +66,7 @@ export class SessionState {
       this.createdAt = envelope.createdAt
       this.idle = envelope.idle
       this.savedText = envelope.text
+      this.stored = envelope.stored
       this.sealExpiresAt = expiresAt
       this.stale = stale
       this.isNew = false
@@ -74,7 +84,7 @@ export class SessionState {
   get info (): SessionInfo {
     const { id, createdAt, idle } = this
     const expiresAt = this.sealExpiresAt || createdAt + this.#sealer.idleTimeout(idle)
-    return describe(this.#sealer, { id, createdAt, idle, text: '' }, expiresAt, this.reason, this.isNew)
+    return describe(this.#sealer, { id, createdAt }, expiresAt, this.reason, this.isNew)
   }
 
   /** Whether a seal of this session is to be made anew though nothing changed: an older secret, or half its time gone. */
@@ -103,7 +113,10 @@ export class SessionState {
 
   /** Another session from here on: a new id and creation time, an empty past. */
   renew (status: 'regenerated' | 'destroyed'): void {
+    // One that nobody has had a seal of was never anywhere but here.
+    if (this.sealExpiresAt !== 0) this.past.push({ ...this.envelope(EMPTY, this.stored), asOf: this.asOf })
     this.status = status
+    this.stored = false
     this.savedText = EMPTY
     this.isNew = true
     this.isHeld = false
@@ -126,8 +139,8 @@ export class SessionState {
   }
 
   /** What is to be sealed */
-  envelope (text: string): Envelope {
-    return { id: this.id, createdAt: this.createdAt, idle: this.idle, text }
+  envelope (text: string, stored: boolean): Envelope {
+    return { id: this.id, createdAt: this.createdAt, idle: this.idle, text, stored }
   }
 
   /** The data as JSON without the checks; `undefined` where JSON refuses it, which differs from any text. */
@@ -146,8 +159,9 @@ export class SessionState {
   }
 
   /** Takes note that the client was given a seal of this text, in these parts. */
-  sealed (text: string, held: number): void {
+  sealed (text: string, held: number, stored: boolean): void {
     this.status = 'unmodified'
+    this.stored = stored
     this.savedText = text
     this.held = held
     this.isHeld = true
@@ -159,6 +173,7 @@ export class SessionState {
   /** Takes note that the client was told to drop every part. */
   cleared (): void {
     this.settle(EMPTY)
+    this.stored = false
     this.held = 0
     this.isHeld = false
     this.rejected = false

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import Keyv from 'keyv'
 import t from 'tap'
 import type { SessionOptions } from '../lib/index.js'
 import { parseSealerOptions, parseSessionOptions } from '../lib/options.js'
@@ -15,8 +16,13 @@ t.test('the defaults are those of the README', async t => {
     maxCookies: 1,
     cacheSize: 1000,
     cacheHeaders: true,
-    iron: undefined
+    iron: undefined,
+    store: undefined,
+    storage: 'cookie',
+    storeTimeout: 5,
+    isRevoked: undefined
   })
+  t.equal(parseSessionOptions({ secret, store: new Keyv() }).storage, 'store')
 })
 
 t.test('what is given is taken', async t => {
@@ -56,6 +62,19 @@ t.test('every wrong value is named, with what was given and what is accepted', a
     [{ absoluteTimeout: NaN }, 'absoluteTimeout'],
     [{ rolling: 1 }, 'rolling'],
     [{ persistent: 'no' }, 'persistent'],
+    [{ store: null }, 'store'],
+    [{ store: 'redis://127.0.0.1' }, 'store'],
+    [{ store: { get () {}, set () {} } }, 'store'],
+    [{ storage: 'store' }, 'storage'],
+    [{ storage: 'overflow' }, 'storage'],
+    [{ storage: 'disk' }, 'storage'],
+    [{ storage: 'cookie', store: new Keyv() }, 'storage'],
+    [{ storeTimeout: 0 }, 'storeTimeout'],
+    [{ storeTimeout: 3601 }, 'storeTimeout'],
+    [{ storeTimeout: '5' }, 'storeTimeout'],
+    [{ isRevoked: true }, 'isRevoked'],
+    [{ isRevoked: null }, 'isRevoked'],
+    [{ isRevoked: { check () {} } }, 'isRevoked'],
     [{ maxCookies: 0 }, 'maxCookies'],
     [{ maxCookies: 9 }, 'maxCookies'],
     [{ maxCookies: 1.5 }, 'maxCookies'],

@@ -18,11 +18,14 @@ export interface SessionData {}
  * - `expired`: past its idle timeout
  * - `outlived`: past the absolute timeout
  * - `wrong-name`: made for a session of another name
- * - `foreign`: a seal of our secret that is no session
- * - `invalid`: its data cannot be a session's: a key of it would hide a member
+ * - `foreign`: a seal of our secret that is no session, or one whose data is in a store that this app does not have
+ * - `revoked`: `isRevoked` says so
+ * - `invalid`: its data cannot be a session's: a key of it would hide a member, or the store's entry is no JSON object
+ * - `not-stored`: the store has no entry for it
  */
 export type SessionReason =
-  'absent' | 'malformed' | 'unknown-key' | 'tampered' | 'expired' | 'outlived' | 'wrong-name' | 'foreign' | 'invalid'
+  'absent' | 'malformed' | 'unknown-key' | 'tampered' | 'expired' | 'outlived' | 'wrong-name' | 'foreign' | 'revoked' |
+  'invalid' | 'not-stored'
 
 /** What is known about a session beside its data. */
 export interface SessionInfo {
@@ -102,6 +105,45 @@ export interface SealerOptions {
   cacheSize?: number | undefined
 }
 
+/**
+ * Where sessions may live beside the cookie. A Keyv instance is one as it is; `fromExpressStore` makes one of an
+ * express-session store. Values are JSON text. A failure is to reject (or, as Keyv has it, to emit `error`): it
+ * becomes FST_SESSION_STORE.
+ */
+export interface SessionStore {
+  /** The value of an id, or `undefined` (or `null`) for an id that is not there or has expired */
+  get(id: string): Promise<unknown>
+  /** Sets the value, and in how many milliseconds it expires; a whole number */
+  set(id: string, value: string, ttlMs: number): Promise<unknown>
+  /** Deletes the entry; that there is none is no failure */
+  delete(id: string): Promise<unknown>
+  /** Moves the expiry of an entry, if it is there. Without it, the value is set again */
+  touch?(id: string, ttlMs: number): Promise<unknown>
+  /**
+   * Sets the value if the entry still has the previous one, at once, and tells whether it did. With it no change of
+   * another process is overwritten.
+   */
+  replace?(id: string, previous: string, value: string, ttlMs: number): Promise<boolean>
+}
+
+/** What express-session's stores have in common: connect-redis, connect-pg-simple, MemoryStore and others. */
+export interface ExpressStore {
+  get(id: string, done: (error: any, session?: any) => void): unknown
+  set(id: string, session: any, done?: (error?: any) => void): unknown
+  destroy(id: string, done?: (error?: any) => void): unknown
+  touch?: ((id: string, session: any, done?: (...args: any[]) => void) => unknown) | undefined
+}
+
+/** Tells whether a session has been revoked. The request is missing where a token is unsealed by hand. */
+export type RevocationCheck = (info: SessionInfo, request?: import('fastify').FastifyRequest) => boolean | Promise<boolean>
+
+/** A list of what was revoked. `denylist(store)` makes one. */
+export interface RevocationList {
+  check: RevocationCheck
+  /** Called by `destroy()` and `regenerate()`. `info.expiresAt` is the last moment at which any cookie of the session may open */
+  revoke(info: SessionInfo): Promise<void> | void
+}
+
 /** What the plugin takes. A wrong value or an unknown name rejects `app.ready()`. */
 export interface SessionOptions extends SealerOptions {
   /** Name of the cookie; default `sessionName` */
@@ -114,6 +156,17 @@ export interface SessionOptions extends SealerOptions {
   persistent?: boolean | undefined
   /** 1 to 8: over how many cookies of 4096 bytes a seal may be split; default 1 */
   maxCookies?: number | undefined
+  /** Where sessions live that are not in the cookie; default none */
+  store?: SessionStore | undefined
+  /**
+   * Where the data is: `cookie`; `store`, with only the sealed id in the cookie; or `overflow`, in the store only
+   * where it does not fit into `maxCookies`. Default `cookie`, and `store` where a store is given
+   */
+  storage?: 'cookie' | 'store' | 'overflow' | undefined
+  /** Seconds that one call of `store` or `isRevoked` may take before it is FST_SESSION_STORE; default 5 */
+  storeTimeout?: number | undefined
+  /** Tells whether a session has been revoked, at every request; or a list that can revoke too. Default none */
+  isRevoked?: RevocationCheck | RevocationList | undefined
   /** Add `Vary` and `Cache-Control` where the session was read or set; default `true` */
   cacheHeaders?: boolean | undefined
 }
@@ -168,10 +221,10 @@ export interface Sealer<Data extends object = SessionData> {
   /**
    * Seals data into a token.
    * @param options.idleTimeout seconds; this session's own idle timeout. Default: the registered one
-   * @throws FST_SESSION_NOT_SERIALIZABLE, FST_SESSION_RESERVED_KEY, FST_SESSION_INVALID_OPTION
+   * @throws FST_SESSION_NOT_SERIALIZABLE, FST_SESSION_RESERVED_KEY, FST_SESSION_INVALID_OPTION, FST_SESSION_STORE
    */
   seal(data: SessionDataOf<Data>, options?: { idleTimeout?: number | undefined }): Promise<string>
-  /** Opens a token. Never throws or rejects, whatever the text. */
+  /** Opens a token. Whatever the text, it is no error. @throws FST_SESSION_STORE where the store is not available */
   unseal(token: string): Promise<Unsealed<Data>>
 }
 
@@ -182,14 +235,14 @@ export interface SessionManager<Data extends object = SessionData> extends Seale
   /**
    * Saves now, for hijacked and raw replies, and gives the `Set-Cookie` values (none if there is nothing to
    * save). They are set on `reply` too, so a reply that is sent in the usual way carries them once.
-   * @throws FST_SESSION_TOO_LARGE, FST_SESSION_NOT_SERIALIZABLE, FST_SESSION_NOT_REGISTERED
+   * @throws FST_SESSION_TOO_LARGE, FST_SESSION_NOT_SERIALIZABLE, FST_SESSION_NOT_REGISTERED, FST_SESSION_STORE
    */
   commit(request: import('fastify').FastifyRequest, reply: import('fastify').FastifyReply): Promise<string[]>
 }
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The session of this request. @throws FST_SESSION_NOT_REGISTERED where the plugin does not apply */
+    /** The session of this request. @throws FST_SESSION_NOT_REGISTERED where the plugin does not apply, FST_SESSION_STORE */
     readonly session: Session
   }
   interface FastifyInstance {

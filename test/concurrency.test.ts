@@ -1,0 +1,189 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import t from 'tap'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { merge } from '../lib/storage.js'
+import { Jar, logTo, makeApp, read } from './fixtures/app.js'
+import { TestStore } from './fixtures/stores.js'
+
+// Two requests that have one session at the same time. Within one process, and across processes where the store can
+// replace, neither loses what the other changed; a session that was ended meanwhile stays ended.
+
+type Bag = Record<string, unknown>
+const bag = (request: FastifyRequest): Bag => request.session as unknown as Bag
+
+/** Requests that wait inside their handler, after they have loaded their session, until they are let go. */
+class Gates {
+  readonly #open = new Map<string, () => void>()
+  readonly #arrived = new Map<string, Promise<void>>()
+  readonly #arrive = new Map<string, () => void>()
+
+  async pass (name: string): Promise<void> {
+    this.arrival(name)
+    const opened = new Promise<void>(resolve => { this.#open.set(name, resolve) })
+    this.#arrive.get(name)!()
+    await opened
+  }
+
+  /** Waits for a request to arrive at its gate. */
+  arrival (name: string): Promise<void> {
+    let arrived = this.#arrived.get(name)
+    if (arrived === undefined) {
+      arrived = new Promise(resolve => { this.#arrive.set(name, resolve) })
+      this.#arrived.set(name, arrived)
+    }
+    return arrived
+  }
+
+  open (name: string): void {
+    this.#open.get(name)!()
+  }
+}
+
+interface Node { app: FastifyInstance, gates: Gates, lines: Array<Record<string, unknown>> }
+
+async function makeNode (store: TestStore): Promise<Node> {
+  const gates = new Gates()
+  const lines: Array<Record<string, unknown>> = []
+  const act = (name: string): ((request: FastifyRequest) => Promise<void>) => async request => {
+    const change = new URLSearchParams(request.url.split('?')[1]).get(name)!
+    const session = bag(request)
+    await gates.pass(change)
+    if (change === 'destroy') request.session.destroy()
+    else if (change === 'regenerate') request.session.regenerate(['a' as 'note'])
+    else if (change.startsWith('-')) Reflect.deleteProperty(session, change.slice(1))
+    else session[change] = ((session[change] as number | undefined) ?? 0) + 1
+  }
+  const app = await makeApp({ store }, {
+    '/start': request => { bag(request).a = 1; bag(request).b = 1 },
+    '/do': act('change'),
+    '/read': read,
+    '/data': request => request.session.data()
+  }, logTo(lines, 'warn'))
+  return { app, gates, lines }
+}
+
+/** Two requests with the same session, the first one saved while the second is in its handler. */
+async function overlap (nodes: [Node, Node], store: TestStore, changes: [string, string]): Promise<{ jars: [Jar, Jar], data: unknown[], setCookies: string[] }> {
+  const start = new Jar(nodes[0].app)
+  await start.get('/start')
+  const jars = nodes.map(({ app }) => {
+    const jar = new Jar(app)
+    for (const [name, value] of start.cookies) jar.cookies.set(name, value)
+    return jar
+  }) as [Jar, Jar]
+  const answers = jars.map((jar, at) => jar.get(`/do?change=${changes[at]!}`))
+  await Promise.all(changes.map((change, at) => nodes[at]!.gates.arrival(change)))
+  nodes[0].gates.open(changes[0])
+  await answers[0]
+  nodes[1].gates.open(changes[1])
+  const second = await answers[1]!
+  t.equal(second.status, 200)
+  return { jars, data: store.values, setCookies: second.setCookies }
+}
+
+const topologies: Array<[title: string, store: () => TestStore, processes: 1 | 2]> = [
+  ['one process, a plain store', () => new TestStore(), 1],
+  ['one process, a store that can touch', () => new TestStore('touch'), 1],
+  ['one process, a store that can replace', () => new TestStore('replace'), 1],
+  ['two processes, a store that can replace', () => new TestStore('touch', 'replace'), 2]
+]
+for (const [title, makeStore, processes] of topologies) {
+  t.test(`${title}: no change is lost`, async t => {
+    const run = async (changes: [string, string]): Promise<Awaited<ReturnType<typeof overlap>> & { nodes: [Node, Node] }> => {
+      const store = makeStore()
+      const first = await makeNode(store)
+      const nodes: [Node, Node] = [first, processes === 1 ? first : await makeNode(store)]
+      return { nodes, ...await overlap(nodes, store, changes) }
+    }
+    t.same((await run(['c', 'd'])).data, [{ a: 1, b: 1, c: 1, d: 1 }])
+    t.same((await run(['a', 'b'])).data, [{ a: 2, b: 2 }])
+    t.same((await run(['-a', 'b'])).data, [{ b: 2 }])
+    t.same((await run(['a', '-b'])).data, [{ a: 2 }])
+
+    const ended = await run(['destroy', 'c'])
+    t.same(ended.data, [], 'a session that was ended does not come back')
+    t.same(ended.setCookies, [], 'nor does its late request touch the cookie, which may be a new one')
+    t.match(ended.nodes[1].lines, [{ msg: /another request ended the session/, session: 'session' }])
+
+    const moved = await run(['regenerate', 'c'])
+    t.same(moved.data, [{ a: 1 }], 'a login is not undone by a request that began before it')
+    t.same((await moved.jars[0].get('/data')).json, { a: 1 })
+
+    const both = await run(['c', 'destroy'])
+    t.same(both.data, [])
+  })
+}
+
+t.test('two processes and a plain store: the later change wins, whole', async t => {
+  const store = new TestStore()
+  const nodes: [Node, Node] = [await makeNode(store), await makeNode(store)]
+  t.same((await overlap(nodes, store, ['c', 'd'])).data, [{ a: 1, b: 1, d: 1 }])
+})
+
+t.test('writes of one session go one after the other, also where the store is slow', async t => {
+  const store = new TestStore()
+  const app = await makeApp({ store }, {
+    '/start': request => { bag(request).n = 0 },
+    '/add/:key': request => { bag(request)[(request.params as { key: string }).key] = 1 },
+    '/data': request => request.session.data()
+  })
+  const jar = new Jar(app)
+  await jar.get('/start')
+  let delay = 60
+  store.before.set('set', async () => await wait(delay -= 5))
+  const keys = Array.from({ length: 10 }, (_, nth) => `key${nth}`)
+  await Promise.all(keys.map(async key => await new Jar(app).get(`/add/${key}`, { cookie: jar.header() })))
+  store.before.clear()
+  t.same((await jar.get('/data')).json, { n: 0, ...Object.fromEntries(keys.map(key => [key, 1])) })
+})
+
+t.test('a change that others keep overtaking is an error in the end, not a loss', async t => {
+  const store = new TestStore('replace')
+  const app = await makeApp({ store }, { '/start': request => { bag(request).n = 0 }, '/add': request => { bag(request).n = 1 } })
+  const jar = new Jar(app)
+  await jar.get('/start')
+  store.replace = async () => { store.calls.push('replace'); return false }
+  store.took()
+  const { status, json, setCookies } = await jar.get('/add')
+  t.same([status, json.code, setCookies], [503, 'FST_SESSION_STORE', []])
+  t.equal(store.took().filter(call => call === 'replace').length, 10)
+})
+
+t.test('commit shows what others have changed, and the end of the request saves on top of it', async t => {
+  const store = new TestStore()
+  const gates = new Gates()
+  const app = await makeApp({ store }, {
+    '/start': request => { bag(request).a = [1] },
+    '/long': async (request, reply) => {
+      const session = bag(request)
+      await gates.pass('long')
+      session.mine = 1
+      await app.session.commit(request, reply)
+      const seen = request.session.data()
+      session.later = 1
+      return seen
+    },
+    '/other': request => { bag(request).theirs = 1 }
+  })
+  const jar = new Jar(app)
+  await jar.get('/start')
+  const long = jar.get('/long')
+  await gates.arrival('long')
+  await new Jar(app).get('/other', { cookie: jar.header() })
+  gates.open('long')
+  t.same((await long).json, { a: [1], theirs: 1, mine: 1 })
+  t.same(store.values, [{ a: [1], theirs: 1, mine: 1, later: 1 }])
+})
+
+t.test('merging is by key: what we changed is as we left it, all else as they did', async t => {
+  const cases: Array<[base: string, ours: string, theirs: string, merged: string]> = [
+    ['{"a":1}', '{"a":1}', '{"a":2}', '{"a":2}'],
+    ['{"a":1}', '{"a":3}', '{"a":2}', '{"a":3}'],
+    ['{"a":1}', '{}', '{"a":2,"b":1}', '{"b":1}'],
+    ['{"a":1}', '{"a":1,"b":1}', '{}', '{"b":1}'],
+    ['{}', '{"__proto__":1,"toString":2}', '{"constructor":3}', '{"constructor":3,"__proto__":1,"toString":2}'],
+    ['{"__proto__":{"a":1}}', '{}', '{"__proto__":{"a":1},"b":1}', '{"b":1}'],
+    ['{"o":{"x":1,"y":1}}', '{"o":{"x":2,"y":1}}', '{"o":{"x":1,"y":2}}', '{"o":{"x":2,"y":1}}']
+  ]
+  for (const [base, ours, theirs, merged] of cases) t.equal(merge(base, ours, theirs), merged)
+})

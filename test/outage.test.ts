@@ -1,0 +1,255 @@
+import { EventEmitter } from 'node:events'
+import t from 'tap'
+import Keyv from 'keyv'
+import type { KeyvStoreAdapter } from 'keyv'
+import type { FastifyInstance } from 'fastify'
+import { denylist, errors } from '../lib/index.js'
+import type { SessionOptions, SessionStore } from '../lib/index.js'
+import { count, Jar, logTo, makeApp, read } from './fixtures/app.js'
+import { TestStore } from './fixtures/stores.js'
+
+// A store that is away is a 503 that says why, never an empty session, never a request without an answer.
+
+const down = Object.assign(new Error('connect ECONNREFUSED 10.0.0.7:6379'), { code: 'ECONNREFUSED' })
+
+const routes: Parameters<typeof makeApp>[1] = {
+  '/count': count,
+  '/read': read,
+  '/without': () => ({ ok: true }),
+  '/touch': request => { request.session.touch() },
+  '/login': request => { request.session.regenerate(['views']) },
+  '/destroy': request => { request.session.destroy() },
+  '/clear': request => { request.session.clear() },
+  '/persist': request => { request.session.persist(50) }
+}
+
+interface Seen { code: string, cause: unknown, message: string }
+
+async function makeFailing (options: Partial<SessionOptions>, lines: Array<Record<string, unknown>> = []): Promise<{ app: FastifyInstance, seen: Seen[] }> {
+  const seen: Seen[] = []
+  const app = await makeApp(options, routes, logTo(lines, 'debug'), app => {
+    app.setErrorHandler(async (error: Error & { code: string, statusCode?: number }, _request, reply) => {
+      seen.push({ code: error.code, cause: error.cause, message: error.message })
+      return reply.code(error.statusCode ?? 500).send({ code: error.code, message: error.message })
+    })
+  })
+  return { app, seen }
+}
+
+t.test('whatever fails, the app\'s error handler sees it with its cause, and the client keeps its session', async t => {
+  const cases: Array<[method: 'get' | 'set' | 'delete' | 'touch' | 'replace', url: string, optional?: 'touch' | 'replace']> = [
+    ['get', '/read'], ['get', '/count'], ['get', '/destroy'],
+    ['set', '/count'], ['set', '/touch'], ['set', '/login'], ['set', '/persist'],
+    ['touch', '/touch', 'touch'], ['replace', '/count', 'replace'],
+    ['delete', '/login'], ['delete', '/clear']
+  ]
+  for (const [method, url, optional] of cases) {
+    const store = new TestStore(...optional === undefined ? [] : [optional])
+    const lines: Array<Record<string, unknown>> = []
+    const { app, seen } = await makeFailing({ store }, lines)
+    const jar = new Jar(app)
+    await jar.get('/count')
+    const cookie = jar.header()
+    store.fails.set(method, down)
+    store.took()
+    const { status, json, setCookies } = await jar.get(url)
+    t.same([status, json.code, setCookies], [503, 'FST_SESSION_STORE', []], `${method} ${url}`)
+    t.equal(seen.length, 1)
+    t.equal(seen[0]!.cause, down)
+    t.equal(store.took().filter(call => call === method).length, 1, 'it is asked once')
+    t.notMatch(json.message, /10\.0\.0\.7/, 'the client does not learn where the store is')
+    store.fails.clear()
+    t.equal(jar.header(), cookie)
+    t.equal((await jar.get('/read')).json.views, 1, 'all is there when the store is back')
+    t.notMatch(JSON.stringify(lines), cookie.slice(20, 60))
+  }
+})
+
+t.test('a destroy() that fails is a 503 that still clears the cookie', async t => {
+  const store = new TestStore()
+  const { app, seen } = await makeFailing({ store })
+  const jar = new Jar(app)
+  await jar.get('/count')
+  store.fails.set('delete', down)
+  const { status, setCookies } = await jar.get('/destroy')
+  t.equal(status, 503)
+  t.match(setCookies, [/^session=; Max-Age=0/])
+  t.equal(seen[0]!.cause, down)
+})
+
+t.test('a session that could not be loaded is no empty session, wherever it is read', async t => {
+  const store = new TestStore()
+  const app = await makeApp({ store }, {
+    '/count': count,
+    '/caught': async request => {
+      const codes: unknown[] = []
+      for (let time = 0; time < 2; time++) {
+        try { return request.session.info } catch (error) { codes.push((error as { code: string }).code, error instanceof errors.FST_SESSION_STORE) }
+      }
+      return codes
+    },
+    '/commit': async (request, reply) => await app.session.commit(request, reply)
+  })
+  const jar = new Jar(app)
+  await jar.get('/count')
+  store.fails.set('get', down)
+  const { body, setCookies } = await jar.get('/caught')
+  t.equal(body, '["FST_SESSION_STORE",true,"FST_SESSION_STORE",true]')
+  t.same(setCookies, [])
+  t.equal((await jar.get('/commit')).body, '[]')
+})
+
+t.test('a route that does without its session does without the store', async t => {
+  const store = new TestStore()
+  const { app } = await makeFailing({ store })
+  const jar = new Jar(app)
+  await jar.get('/count')
+  store.fails.set('get', down)
+  t.equal((await jar.get('/without')).status, 200)
+  t.equal((await jar.get('/nowhere')).status, 404)
+  const visitor = new Jar(app)
+  t.equal((await visitor.get('/read')).status, 200, 'nor is it asked for a visitor who has no session')
+})
+
+t.test('a store that does not answer is given up after storeTimeout', async t => {
+  const store = new TestStore('touch')
+  const { app, seen } = await makeFailing({ store, storeTimeout: 0.05 })
+  const jar = new Jar(app)
+  await jar.get('/count')
+  const cases = [['get', '/read'], ['set', '/count'], ['touch', '/touch'], ['delete', '/clear'], ['delete', '/destroy']] as const
+  for (const [method, url] of cases) {
+    store.before.set(method, async () => await new Promise(() => {}))
+    t.equal((await jar.get(url)).status, 503, `${method} ${url}`)
+    store.before.clear()
+  }
+  t.equal(seen.length, cases.length)
+  t.match(seen, cases.map(([method]) => ({ code: 'FST_SESSION_STORE', message: `${method} did not answer in time`, cause: /no answer in 0.05 seconds/ })))
+})
+
+t.test('what comes late, a failure too, disturbs nobody', async t => {
+  const store = new TestStore()
+  const { app } = await makeFailing({ store, storeTimeout: 0.02 })
+  const jar = new Jar(app)
+  await jar.get('/count')
+  let fail!: (error: Error) => void
+  store.before.set('get', async () => await new Promise((_resolve, reject) => { fail = reject }))
+  t.equal((await jar.get('/read')).status, 503)
+  fail(down)
+  store.before.clear()
+  t.equal((await jar.get('/read')).json.views, 1)
+})
+
+t.test('a request that waits for another\'s write waits no longer than for its own', async t => {
+  const store = new TestStore()
+  const { app } = await makeFailing({ store, storeTimeout: 0.1 })
+  const jar = new Jar(app)
+  await jar.get('/count')
+  store.before.set('set', async () => await new Promise(() => {}))
+  const answers = await Promise.all([1, 2, 3].map(async () => await new Jar(app).get('/count', { cookie: jar.header() })))
+  t.same(answers.map(({ status }) => status), [503, 503, 503])
+  store.before.clear()
+  t.same((await jar.get('/count')).json, { views: 2 })
+})
+
+t.test('a list that does not answer is given up too', async t => {
+  const { app, seen } = await makeFailing({ isRevoked: async () => await new Promise(() => {}), storeTimeout: 0.02 })
+  t.equal((await new Jar(app).get('/read', { cookie: await app.session.cookie({ views: 1 }) })).status, 503)
+  t.match(seen, [{ code: 'FST_SESSION_STORE' }])
+})
+
+t.test('an app boots while its store is down, and works once it is there', async t => {
+  const store = new TestStore()
+  for (const method of ['get', 'set', 'delete'] as const) store.fails.set(method, down)
+  const { app } = await makeFailing({ store, isRevoked: denylist(store) })
+  await app.ready()
+  const jar = new Jar(app)
+  t.equal((await jar.get('/count')).status, 503)
+  store.fails.clear()
+  t.equal((await jar.get('/count')).status, 200)
+  t.equal((await jar.get('/count')).json.views, 2)
+})
+
+t.test('app.session rejects with the error: nothing is sealed, and no token is refused, for an outage', async t => {
+  const store = new TestStore()
+  const { app } = await makeFailing({ store })
+  const token = await app.session.seal({ views: 1 })
+  store.fails.set('set', down).set('get', down)
+  for (const call of [app.session.seal({}), app.session.cookie({}), app.session.unseal(token)] as Array<Promise<unknown>>) {
+    await t.rejects(call, { code: 'FST_SESSION_STORE', statusCode: 503, cause: down })
+  }
+  t.same(await app.session.unseal('nonsense'), { ok: false, reason: 'malformed' })
+})
+
+/** Keyv hides the failures of its adapter unless it is told not to, and some adapters hide theirs from Keyv. */
+class Adapter extends EventEmitter {
+  readonly entries = new Map<string, string>()
+  failing = false
+  opts = {}
+  constructor (readonly hides: boolean) { super() }
+  async #try<T> (action: () => T): Promise<T | undefined> {
+    if (!this.failing) return action()
+    if (!this.hides) throw down
+    this.emit('error', down)
+  }
+
+  async get (key: string): Promise<string | undefined> { return await this.#try(() => this.entries.get(key)) }
+  async set (key: string, value: string): Promise<void> { await this.#try(() => this.entries.set(key, value)) }
+  async delete (key: string): Promise<boolean> { return await this.#try(() => this.entries.delete(key)) ?? false }
+  async clear (): Promise<void> { this.entries.clear() }
+}
+
+t.test('Keyv as it is: a failure that it hides is a failure all the same', async t => {
+  for (const hides of [true, false]) {
+    for (const throwOnErrors of [false, true]) {
+      const adapter = new Adapter(hides)
+      const keyv = new Keyv(adapter as unknown as KeyvStoreAdapter, { throwOnErrors })
+      const { app, seen } = await makeFailing({ store: keyv })
+      const jar = new Jar(app)
+      await jar.get('/count')
+      const cookie = jar.header()
+      adapter.failing = true
+      for (const url of ['/read', '/count', '/destroy']) {
+        const { status, setCookies } = await jar.get(url)
+        t.same([status, setCookies], [503, []], `${url}, adapter hides: ${hides}, throwOnErrors: ${throwOnErrors}`)
+      }
+      t.ok(seen.every(({ cause }) => cause === down))
+      const visitor = new Jar(app)
+      t.equal((await visitor.get('/count')).status, 503)
+      t.equal(visitor.cookies.size, 0)
+      adapter.failing = false
+      t.equal(jar.header(), cookie)
+      t.same((await jar.get('/count')).json, { views: 2 })
+
+      const listed = await makeFailing({ isRevoked: denylist(keyv) })
+      const token = await listed.app.session.cookie({ views: 1 })
+      adapter.failing = true
+      t.equal((await new Jar(listed.app).get('/read', { cookie: token })).status, 503, 'a list that is away lets nobody in')
+    }
+  }
+})
+
+t.test('an error that is reported while an entry is found does no harm', async t => {
+  const adapter = new Adapter(true)
+  const keyv = new Keyv(adapter as unknown as KeyvStoreAdapter)
+  const { app } = await makeFailing({ store: keyv })
+  const jar = new Jar(app)
+  await jar.get('/count')
+  const { get } = adapter
+  adapter.get = async key => {
+    adapter.emit('error', new Error('of another connection'))
+    return await get.call(adapter, key)
+  }
+  t.equal((await jar.get('/read')).json.views, 1)
+})
+
+t.test('a store without promises works, and one that throws at once is a failure like any other', async t => {
+  const entries = new Map<string, string>()
+  const store = { get: (id: string) => entries.get(id), set: (id: string, value: string) => entries.set(id, value), delete: (id: string) => entries.delete(id) }
+  const { app, seen } = await makeFailing({ store: store as unknown as SessionStore })
+  const jar = new Jar(app)
+  await jar.get('/count')
+  t.equal((await jar.get('/count')).json.views, 2)
+  store.get = () => { throw down }
+  t.equal((await jar.get('/read')).status, 503)
+  t.equal(seen[0]!.cause, down)
+})

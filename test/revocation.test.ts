@@ -1,0 +1,186 @@
+import t from 'tap'
+import type { FastifyRequest } from 'fastify'
+import Keyv from 'keyv'
+import { denylist } from '../lib/index.js'
+import type { RevocationList, SessionInfo } from '../lib/index.js'
+import { count, Jar, logTo, makeApp, read } from './fixtures/app.js'
+import { TestStore } from './fixtures/stores.js'
+
+const routes = {
+  '/count': count,
+  '/read': read,
+  '/login': (request: FastifyRequest) => { request.session.regenerate(['views']) },
+  '/destroy': (request: FastifyRequest) => { request.session.destroy() },
+  '/clear': (request: FastifyRequest) => { request.session.clear() },
+  '/farewell': (request: FastifyRequest) => { request.session.destroy(); request.session.note = 'bye' }
+}
+
+t.test('a stateless session that was destroyed or regenerated is refused on every node at once', async t => {
+  for (const end of ['/destroy', '/login', '/farewell']) {
+    const store = new TestStore()
+    const lines: Array<Record<string, unknown>> = []
+    const [here, there] = [
+      await makeApp({ isRevoked: denylist(store) }, routes), await makeApp({ isRevoked: denylist(store) }, routes, logTo(lines))
+    ]
+    const jar = new Jar(here)
+    await jar.get('/count')
+    const copy = { cookie: jar.header() }
+    t.equal((await new Jar(there).get('/read', copy)).json.views, 1)
+    await jar.get(end)
+    t.equal(store.entries.size, 1)
+    const { json, setCookies } = await new Jar(there).get('/read', copy)
+    t.same(json, { views: null, reason: 'revoked' }, end)
+    t.match(setCookies, [/^session=; Max-Age=0/])
+    t.ok(lines.some(line => line.reason === 'revoked' && line.session === 'session'))
+    t.same(await there.session.unseal(copy.cookie.slice('session='.length)), { ok: false, reason: 'revoked' })
+    if (end === '/login') t.equal((await jar.get('/read')).json.views, 1, 'the new session goes on')
+  }
+})
+
+t.test('an entry of the list lives as long as any cookie of the session may open, and no longer', async t => {
+  const times: Array<[options: object, age: number, persist: number | false | undefined, left: number]> = [
+    [{ idleTimeout: 1000 }, 0, undefined, 1060],
+    [{ idleTimeout: 1000 }, 900, undefined, 1060],
+    [{ idleTimeout: 1000, absoluteTimeout: 1500 }, 900, undefined, 600],
+    [{ idleTimeout: 1000, absoluteTimeout: false }, 0, 5000, 5060],
+    [{ idleTimeout: 1000, absoluteTimeout: false }, 0, 10, 1060],
+    [{ idleTimeout: 1000, iron: { timestampSkewSec: 5 } }, 0, undefined, 1005]
+  ]
+  for (const [options, age, persist, left] of times) {
+    await t.test(JSON.stringify([options, age, persist]), async t => {
+      t.clock.enter()
+      t.clock.travel(1.9e12)
+      const store = new TestStore()
+      const app = await makeApp({ ...options, isRevoked: denylist(store), rolling: false }, {
+        ...routes, '/persist': request => { request.session.views = 1; if (persist !== undefined) request.session.persist(persist) }
+      })
+      const jar = new Jar(app)
+      await jar.get('/persist')
+      t.clock.advance(age * 1000)
+      await jar.get('/destroy')
+      const [entry] = store.entries.values()
+      t.equal(entry!.expiresAt, Date.now() + left * 1000)
+    })
+  }
+})
+
+t.test('a copy that was rolled after it was stolen is refused too', async t => {
+  t.clock.enter()
+  t.clock.travel(1.9e12)
+  const store = new TestStore()
+  const app = await makeApp({ isRevoked: denylist(store), idleTimeout: 1000, absoluteTimeout: 10_000 }, routes)
+  const owner = new Jar(app)
+  await owner.get('/count')
+  const thief = new Jar(app)
+  thief.cookies.set('session', owner.cookies.get('session')!)
+  t.clock.advance(600_000)
+  t.equal((await thief.get('/read')).setCookies.length, 1, 'rolled')
+  await owner.get('/destroy')
+  for (const seconds of [1, 900, 140]) {
+    t.clock.advance(seconds * 1000)
+    t.equal((await new Jar(app).get('/read', { cookie: thief.header() })).json.views, null)
+  }
+})
+
+t.test('a session that is new, or unchanged, or only cleared, is not put on the list', async t => {
+  const store = new TestStore()
+  const app = await makeApp({ isRevoked: denylist(store) }, routes)
+  const jar = new Jar(app)
+  for (const url of ['/destroy', '/login', '/count', '/read', '/clear']) await jar.get(url)
+  t.equal(store.entries.size, 0)
+})
+
+t.test('the list is asked before the session is given, at every request, whatever is remembered of the cookie', async t => {
+  const asked: Array<[SessionInfo, string | undefined]> = []
+  let revoked = false
+  const app = await makeApp({ isRevoked: (info, request) => { asked.push([info, request?.url]); return revoked } }, routes)
+  const jar = new Jar(app)
+  await jar.get('/read')
+  t.equal(asked.length, 0, 'there is nothing to ask about')
+  await jar.get('/count')
+  for (let time = 0; time < 3; time++) t.equal((await jar.get('/read')).json.views, 1)
+  t.equal(asked.length, 3)
+  t.match(asked[0], [{ id: /^[\w-]{22}$/, isNew: false, reason: null }, '/read'])
+  revoked = true
+  t.equal((await jar.get('/read')).json.reason, 'revoked')
+  t.same(await app.session.unseal(await app.session.seal({ views: 1 })), { ok: false, reason: 'revoked' })
+  t.equal(asked.at(-1)![1], undefined)
+})
+
+t.test('isRevoked may answer at once or later, as a function or as a list of the app\'s own', async t => {
+  const ended = new Set<string>()
+  class List implements RevocationList {
+    check ({ id }: SessionInfo): boolean { return ended.has(id) }
+    revoke ({ id }: SessionInfo): void { ended.add(id) }
+  }
+  for (const isRevoked of [new List(), { check: async (info: SessionInfo) => new List().check(info), revoke: async (info: SessionInfo) => { new List().revoke(info) } }]) {
+    const app = await makeApp({ isRevoked }, routes)
+    const jar = new Jar(app)
+    await jar.get('/count')
+    const cookie = jar.header()
+    await jar.get('/destroy')
+    t.equal((await new Jar(app).get('/read', { cookie })).json.reason, 'revoked')
+  }
+})
+
+t.test('where several cookies came, a revoked one gives way to one that is not', async t => {
+  const app = await makeApp({ isRevoked: denylist(new TestStore()) }, routes)
+  const [one, other] = [new Jar(app), new Jar(app)]
+  await one.get('/count')
+  await other.get('/count')
+  await other.get('/count')
+  const revoked = one.header()
+  await one.get('/destroy')
+  t.equal((await new Jar(app).get('/read', { cookie: `${revoked}; ${other.header()}` })).json.views, 2)
+})
+
+t.test('a list that fails is a 503, never a session that may have been revoked', async t => {
+  const down = new Error('the list is down')
+  const failures: Array<() => never | Promise<never>> = [() => { throw down }, async () => { throw down }]
+  for (const isRevoked of failures) {
+    const app = await makeApp({ isRevoked }, { ...routes, '/without': () => ({ ok: true }) })
+    const cookie = await app.session.cookie({ views: 1 })
+    const { status, json, setCookies } = await new Jar(app).get('/read', { cookie })
+    t.same([status, json.code, setCookies], [503, 'FST_SESSION_STORE', []])
+    t.equal((await new Jar(app).get('/without', { cookie })).status, 200, 'a route that needs no session needs no list')
+    t.equal((await new Jar(app).get('/read')).status, 200, 'nor does a visitor without a cookie')
+    await t.rejects(app.session.unseal(cookie.slice('session='.length)), { code: 'FST_SESSION_STORE', cause: down })
+  }
+})
+
+t.test('revoking that fails is a 503; a destroyed session is cleared all the same, a regenerated one stays as it was', async t => {
+  const store = new TestStore()
+  store.fails.set('set', new Error('full'))
+  const app = await makeApp({ isRevoked: denylist(store) }, routes)
+  const jar = new Jar(app)
+  await jar.get('/count')
+  const login = await jar.get('/login')
+  t.same([login.status, login.json.code, login.setCookies], [503, 'FST_SESSION_STORE', []])
+  t.equal((await jar.get('/read')).json.views, 1)
+  store.took()
+  const destroy = await jar.get('/destroy')
+  t.same([destroy.status, destroy.json.code], [503, 'FST_SESSION_STORE'])
+  t.match(destroy.setCookies, [/^session=; Max-Age=0/])
+  t.same(store.took(), ['get', 'set'], 'it is not tried again for the error\'s own response')
+})
+
+t.test('with a store and a list, both end the session', async t => {
+  const [store, list] = [new TestStore(), new TestStore()]
+  const app = await makeApp({ store, isRevoked: denylist(list) }, routes)
+  const jar = new Jar(app)
+  await jar.get('/count')
+  const cookie = jar.header()
+  await jar.get('/destroy')
+  t.same([store.entries.size, list.entries.size], [0, 1])
+  t.equal((await new Jar(app).get('/read', { cookie })).json.reason, 'revoked')
+})
+
+t.test('one store may serve both, since the list has names of its own', async t => {
+  const store = new Keyv()
+  const app = await makeApp({ store, isRevoked: denylist(store) }, routes)
+  const jar = new Jar(app)
+  await jar.get('/count')
+  const cookie = jar.header()
+  await jar.get('/destroy')
+  t.equal((await new Jar(app).get('/read', { cookie })).json.reason, 'revoked')
+})

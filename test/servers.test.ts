@@ -1,0 +1,330 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import KeyvPostgres from '@keyv/postgres'
+import KeyvRedis from '@keyv/redis'
+import { RedisStore } from 'connect-redis'
+import pgSimple from 'connect-pg-simple'
+import expressSession from 'express-session'
+import Keyv from 'keyv'
+import pg from 'pg'
+import { createClient } from 'redis'
+import t from 'tap'
+import type { Test } from 'tap'
+import type { FastifyInstance } from 'fastify'
+import { denylist, fromExpressStore } from '../lib/index.js'
+import type { SessionStore } from '../lib/index.js'
+import { RedisSessionStore } from '../examples/redis/store.js'
+import { count, Jar, makeApp, read } from './fixtures/app.js'
+import { missing, startPostgres, startRedis } from './fixtures/servers.js'
+import type { Server } from './fixtures/servers.js'
+
+// The stores that people use, on real servers of our own.
+
+interface Opened { store: SessionStore, close: () => unknown }
+
+interface Backend {
+  open (server: Server): Promise<Opened>
+  /** The ids in it, and how many seconds each has left */
+  entries (server: Server): Promise<Map<string, number>>
+  /** Puts what is no session in place of every value */
+  spoil (server: Server): Promise<void>
+  /** What becomes of that: a store that fails to parse its own entry has failed */
+  spoilt: 'an invalid session' | 'a failure of the store'
+  /** Lets every entry expire */
+  expire (server: Server): Promise<void>
+}
+
+async function redis<T> ({ url }: Server, work: (client: ReturnType<typeof createClient>) => Promise<T>): Promise<T> {
+  const client = createClient({ url })
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.close()
+  }
+}
+
+async function query (server: Server, text: string): Promise<Array<Record<string, unknown>>> {
+  const client = new pg.Client(server.url)
+  await client.connect()
+  try {
+    return (await client.query<Record<string, unknown>>(text)).rows
+  } finally {
+    await client.end()
+  }
+}
+
+const onRedis = (spoilt: Backend['spoilt'], open: Backend['open']): Backend => ({
+  open,
+  spoilt,
+  entries: async server => await redis(server, async client => {
+    const keys = await client.keys('*')
+    return new Map(await Promise.all(keys.map(async key => [key.replace(/^.*:/, ''), await client.pTTL(key) / 1000] as const)))
+  }),
+  spoil: async server => await redis(server, async client => {
+    for (const key of await client.keys('*')) await client.set(key, '{"value":"no JSON', { expiration: 'KEEPTTL' })
+  }),
+  expire: async server => await redis(server, async client => {
+    for (const key of await client.keys('*')) await client.pExpire(key, 1)
+    await wait(20)
+  })
+})
+
+async function connected (server: Server): Promise<ReturnType<typeof createClient>> {
+  const client = createClient({ url: server.url, socket: { reconnectStrategy: 50 } })
+  client.on('error', () => {})
+  await client.connect()
+  return client
+}
+
+const PgStore = pgSimple(expressSession)
+let hasTable = false
+
+const redisBackends: Record<string, Backend> = {
+  'Keyv on Redis': onRedis('a failure of the store', async ({ url }) => {
+    const keyv = new Keyv(new KeyvRedis({ url, socket: { reconnectStrategy: 50 } }), { namespace: 'session' })
+    return { store: keyv, close: async () => await keyv.disconnect() }
+  }),
+  'connect-redis': onRedis('a failure of the store', async server => {
+    const client = await connected(server)
+    return { store: fromExpressStore(new RedisStore({ client })), close: () => { client.destroy() } }
+  }),
+  'the example\'s store': onRedis('an invalid session', async server => {
+    const client = await connected(server)
+    return { store: new RedisSessionStore(client), close: () => { client.destroy() } }
+  })
+}
+
+const postgresBackends: Record<string, Backend> = {
+  'Keyv on PostgreSQL': {
+    async open ({ url }) {
+      // Its pool has no listener for the errors of idle connections: none is kept, so that a server that goes away ends no process.
+      const keyv = new Keyv(new KeyvPostgres({ uri: url, idleTimeoutMillis: 1 }))
+      return { store: keyv, close: async () => await keyv.disconnect() }
+    },
+    entries: async server => {
+      const rows = await query(server, 'SELECT key, value FROM keyv') as Array<{ key: string, value: string }>
+      return new Map(rows.map(({ key, value }) => [key.replace('keyv:', ''), ((JSON.parse(value) as { expires: number }).expires - Date.now()) / 1000]))
+    },
+    spoil: async server => { await query(server, 'UPDATE keyv SET value = regexp_replace(value, \'"value":"([^"\\\\]|\\\\.)*"\', \'"value":"no JSON"\')') },
+    spoilt: 'an invalid session',
+    expire: async server => { await query(server, 'UPDATE keyv SET value = regexp_replace(value, \'"expires":\\d+\', \'"expires":1\')') }
+  },
+  'connect-pg-simple': {
+    async open ({ url }) {
+      // Once only: it never recovers from a server that is away when the table is to be made.
+      const store = new PgStore({ conString: url, createTableIfMissing: !hasTable, errorLog: () => {}, pruneSessionInterval: false })
+      hasTable = true
+      return { store: fromExpressStore(store), close: async () => { await store.close() } }
+    },
+    entries: async server => {
+      const rows = await query(server, 'SELECT sid, extract(epoch FROM expire - now()::timestamp(6)) AS "left" FROM session') as Array<{ sid: string, left: string }>
+      return new Map(rows.map(({ sid, left }) => [sid, Number(left)]))
+    },
+    spoil: async server => { await query(server, 'UPDATE session SET sess = \'"no session"\'') },
+    spoilt: 'an invalid session',
+    expire: async server => { await query(server, 'UPDATE session SET expire = now() - interval \'1 second\'') }
+  }
+}
+
+const routes: Parameters<typeof makeApp>[1] = {
+  '/count': count,
+  '/read': read,
+  '/data': request => JSON.stringify(request.session),
+  '/odd': request => { request.session.any = { ['__proto__']: 1, text: 'ü\u2028\u0001"\':base64:', list: [1.5, null, {}] }; request.session.note = 'n'.repeat(20_000) },
+  '/login': request => { request.session.regenerate(['views']) },
+  '/destroy': request => { request.session.destroy() }
+}
+
+async function works (t: Test, server: Server, backend: Backend): Promise<void> {
+  const { store, close } = await backend.open(server)
+  const app = await makeApp({ store, idleTimeout: 1000, storeTimeout: 2 }, routes)
+  const jar = new Jar(app)
+  const entries = async (): Promise<Map<string, number>> => await backend.entries(server)
+
+  await t.test('a session is kept, changed, moved and ended', async t => {
+    await jar.get('/count')
+    const first = await entries()
+    t.equal(first.size, 1)
+    const [[id, left]] = first as unknown as [[string, number]]
+    t.match(id, /^[\w-]{22}$/)
+    t.ok(left > 990 && left <= 1001, `${left} s`)
+    t.same((await jar.get('/count')).json, { views: 2 })
+    await jar.get('/odd')
+    const before = (await jar.get('/data')).body
+    t.match(before, /"text":"ü\u2028\\u0001\\"':base64:"/)
+    t.equal((await jar.get('/data')).body, before)
+    t.ok(jar.header().length < 400)
+    const old = jar.header()
+    await jar.get('/login')
+    const moved = await entries()
+    t.equal(moved.size, 1)
+    t.not([...moved.keys()][0], id)
+    t.equal((await new Jar(app).get('/read', { cookie: old })).json.reason, 'not-stored')
+    const copy = jar.header()
+    await jar.get('/destroy')
+    t.equal((await entries()).size, 0)
+    t.equal((await new Jar(app).get('/read', { cookie: copy })).json.reason, 'not-stored')
+  })
+
+  await t.test('a rolled session gets its time anew', async t => {
+    const short = await makeApp({ store, idleTimeout: 2, storeTimeout: 2 }, routes)
+    const jar = new Jar(short)
+    await jar.get('/count')
+    await wait(1100)
+    t.equal((await jar.get('/read')).setCookies.length, 1)
+    const [left] = [...(await entries()).values()]
+    t.ok(left! > 1.2, `${left!} s`)
+    await wait(1100)
+    t.equal((await jar.get('/read')).json.views, 1)
+    await jar.get('/destroy')
+  })
+
+  await t.test('an entry that has expired, is no JSON, or is gone', async t => {
+    await jar.get('/count')
+    await backend.expire(server)
+    t.same((await jar.get('/read')).json, { views: null, reason: 'not-stored' })
+    await jar.get('/count')
+    await backend.spoil(server)
+    const spoilt = await jar.get('/read')
+    if (backend.spoilt === 'an invalid session') t.match(spoilt, { json: { reason: 'invalid' }, setCookies: [/Max-Age=0/] })
+    else t.match(spoilt, { status: 503, json: { code: 'FST_SESSION_STORE' }, setCookies: { length: 0 } })
+    await backend.expire(server)
+  })
+
+  await t.test('a list of revoked sessions', async t => {
+    const listed = await makeApp({ isRevoked: denylist(store), idleTimeout: 500 }, routes)
+    const jar = new Jar(listed)
+    await jar.get('/count')
+    const cookie = jar.header()
+    await jar.get('/destroy')
+    t.equal((await new Jar(listed).get('/read', { cookie })).json.reason, 'revoked')
+    const left = Math.max(...(await entries()).values())
+    t.ok(left > 550 && left <= 561, `${left} s`)
+  })
+
+  await close()
+}
+
+/** Down under load, at boot, and back: each request has its answer, and no session is lost. */
+async function survives (t: Test, server: Server, backend: Backend): Promise<void> {
+  await t.test('going down under load, and back', { timeout: 60_000 }, async t => {
+    const { store, close } = await backend.open(server)
+    const app = await makeApp({ store, storeTimeout: 0.5 }, routes)
+    const jars = await Promise.all(Array.from({ length: 20 }, async () => {
+      const jar = new Jar(app)
+      await jar.get('/count')
+      return jar
+    }))
+    await wait(100)
+    let stopping = false
+    const statuses = new Map<number, number>()
+    const load = jars.map(async jar => {
+      let views = 1
+      while (!stopping) {
+        const { status, json } = await jar.get('/count')
+        statuses.set(status, (statuses.get(status) ?? 0) + 1)
+        if (status !== 200) continue
+        // A change whose answer was lost may be there or not; never is the session empty.
+        if ((json.views as number) <= views) return `${json.views as number} after ${views}`
+        views = json.views as number
+      }
+      return 'kept'
+    })
+    await wait(100)
+    await server.kill()
+    await wait(700)
+    await server.start()
+    await recovered(app, jars[0]!)
+    await wait(200)
+    stopping = true
+    t.same(await Promise.all(load), jars.map(() => 'kept'))
+    t.same([...statuses.keys()].sort(), [200, 503], JSON.stringify([...statuses]))
+    for (const jar of jars) t.equal((await jar.get('/read')).json.reason, null)
+    await close()
+  })
+
+  await t.test('down at boot', { timeout: 60_000 }, async t => {
+    await server.kill()
+    const opening = backend.open(server)
+    // A client that must connect first waits for its server; that is the app's affair.
+    const opened = await Promise.race([opening, wait(300)])
+    if (opened !== undefined) {
+      const app = await makeApp({ store: opened.store, storeTimeout: 0.3 }, routes)
+      await app.ready()
+      t.equal((await new Jar(app).get('/count')).status, 503)
+      t.equal((await new Jar(app).get('/read')).status, 200)
+    }
+    await server.start()
+    const { store, close } = await opening
+    const app = await makeApp({ store, storeTimeout: 2 }, routes)
+    const jar = new Jar(app)
+    await recovered(app, jar)
+    await close()
+  })
+}
+
+async function recovered (app: FastifyInstance, jar: Jar): Promise<void> {
+  for (let tries = 0; (await new Jar(app).get('/count')).status !== 200 || (await jar.get('/count')).status !== 200; tries++) {
+    if (tries === 100) throw new Error('the store does not come back')
+    await wait(50)
+  }
+}
+
+t.test('Redis', { skip: missing('redis-server'), timeout: 0 }, async t => {
+  const server = await startRedis()
+  t.teardown(async () => await server.stop())
+  for (const [title, backend] of Object.entries(redisBackends)) {
+    await t.test(title, async t => {
+      await redis(server, async client => await client.flushAll())
+      await works(t, server, backend)
+      await survives(t, server, backend)
+    })
+  }
+
+  await t.test('slow: a server that does not answer is given up in time, and nothing is lost', async t => {
+    for (const backend of Object.values(redisBackends)) {
+      const { store, close } = await backend.open(server)
+      const app = await makeApp({ store, storeTimeout: 0.3 }, routes)
+      const jar = new Jar(app)
+      await jar.get('/count')
+      server.pause()
+      const { status, json, setCookies } = await jar.get('/read')
+      t.same([status, json.code, setCookies], [503, 'FST_SESSION_STORE', []])
+      server.resume()
+      await recovered(app, jar)
+      t.ok((await jar.get('/read')).json.views)
+      await close()
+    }
+  })
+
+  await t.test('the example\'s store: two processes that change one session keep each other\'s changes', async t => {
+    const { open } = redisBackends['the example\'s store']!
+    const opened = [await open(server), await open(server)]
+    const apps = await Promise.all(opened.map(async ({ store }) => await makeApp({ store }, {
+      '/start': count,
+      '/add/:key': async request => {
+        await wait(20)
+        ;(request.session as unknown as Record<string, unknown>)[(request.params as { key: string }).key] = 1
+      },
+      '/data': request => request.session.data()
+    })))
+    const jar = new Jar(apps[0]!)
+    await jar.get('/start')
+    const keys = Array.from({ length: 12 }, (_, nth) => `key${nth}`)
+    const answers = await Promise.all(keys.map(async (key, nth) => await new Jar(apps[nth % 2]!).get(`/add/${key}`, { cookie: jar.header() })))
+    t.ok(answers.every(({ status }) => status === 200))
+    t.same((await jar.get('/data')).json, { views: 1, ...Object.fromEntries(keys.map(key => [key, 1])) })
+    for (const { close } of opened) await close()
+  })
+})
+
+t.test('PostgreSQL', { skip: missing('postgresql'), timeout: 0 }, async t => {
+  const server = await startPostgres()
+  t.teardown(async () => await server.stop())
+  for (const [title, backend] of Object.entries(postgresBackends)) {
+    await t.test(title, async t => {
+      await works(t, server, backend)
+      await survives(t, server, backend)
+    })
+  }
+})
