@@ -20,7 +20,7 @@ export async function check (target: Target): Promise<void> {
     if (!holds) throw new Error(`${title} does not do its work: ${what}`)
   }
   const quiet = (path: string, { setCookies }: Answer): void => expect(`${path} sets a cookie`, setCookies.length === 0)
-  const session = keeps === 'the session in the cookie' || keeps === 'the session in memory'
+  const session = keeps !== 'nothing' && keeps !== 'a cookie, no session'
 
   const untouched = await get(target, '/untouched', cookie)
   expect('untouched answers wrongly', untouched.status === 200 && untouched.body.ok === true)

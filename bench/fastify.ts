@@ -1,11 +1,18 @@
 import { createRequire } from 'node:module'
 import type { Server } from 'node:http'
+import KeyvRedis from '@keyv/redis'
+import { RedisStore } from 'connect-redis'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify'
+import type { SessionStore } from 'fastify-iron-session'
+import Keyv from 'keyv'
+import { createClient } from 'redis'
+import { RedisSessionStore } from '../examples/redis/store.js'
 import { cookie, cookieName, maxAge, secret, user, value } from './peers.js'
 import type { User, Variation } from './peers.js'
 
 type Bag = Record<string, unknown>
+type RedisClient = ReturnType<typeof createClient>
 
 // Without their types: each of them gives request.session a meaning of its own.
 const require = createRequire(import.meta.url)
@@ -76,11 +83,30 @@ async function ironSession (): Promise<Verbs> {
   }
 }
 
-async function ours (app: FastifyInstance, { secrets = 1 }: Variation): Promise<Verbs> {
-  // By its own name, as users import it: what is timed is what is published.
-  const { default: sessionPlugin } = await import('fastify-iron-session')
-  await app.register(sessionPlugin, {
-    secret: Array.from({ length: secrets }, (_, nth) => `${secret} ${nth}`), cookie: { secure: 'auto' }
+// By its own name, as users import it: what is timed is what is published.
+const us = async (): Promise<typeof import('fastify-iron-session')> => await import('fastify-iron-session')
+
+async function ours (app: FastifyInstance, { secrets = 1 }: Variation, store?: SessionStore): Promise<Verbs> {
+  await app.register((await us()).default, {
+    secret: Array.from({ length: secrets }, (_, nth) => `${secret} ${nth}`), cookie: { secure: 'auto' }, store
+  })
+  return properties
+}
+
+async function redis (): Promise<RedisClient> {
+  const client = createClient({ url: process.env.REDIS_URL! })
+  client.on('error', error => { throw error })
+  return await client.connect() as RedisClient
+}
+
+const connectRedis = async (): Promise<RedisStore> => new RedisStore({ client: await redis() })
+const oursOnConnectRedis = async (app: FastifyInstance, variation: Variation): Promise<Verbs> =>
+  await ours(app, variation, (await us()).fromExpressStore(await connectRedis()))
+
+async function fastifySession (app: FastifyInstance, store?: RedisStore): Promise<Verbs> {
+  await app.register(load('@fastify/cookie'))
+  await app.register(load('@fastify/session'), {
+    secret, cookieName, cookie: { ...cookie, maxAge: maxAge * 1000 }, saveUninitialized: false, rolling: false, store
   })
   return properties
 }
@@ -104,14 +130,13 @@ const setups: Record<string, (app: FastifyInstance, variation: Variation) => Pro
     await app.register(plugin, { key: Buffer.alloc(32, 5), crypto, cookieName, cookie: { ...cookie, maxAge }, saveUninitialized: false })
     return methods
   },
-  async session (app) {
-    await app.register(load('@fastify/cookie'))
-    await app.register(load('@fastify/session'), {
-      secret, cookieName, cookie: { ...cookie, maxAge: maxAge * 1000 }, saveUninitialized: false, rolling: false
-    })
-    return properties
-  },
-  'iron-session': ironSession
+  session: async app => await fastifySession(app),
+  'iron-session': ironSession,
+  'this-connect-redis': oursOnConnectRedis,
+  'this-connect-redis-again': oursOnConnectRedis,
+  'this-redis': async (app, variation) => await ours(app, variation, new RedisSessionStore(await redis())),
+  'this-keyv': async (app, variation) => await ours(app, variation, new Keyv(new KeyvRedis(process.env.REDIS_URL!))),
+  'session-connect-redis': async app => await fastifySession(app, await connectRedis())
 }
 
 /** Starts a peer, with the routes that the rows ask for. */

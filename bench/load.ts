@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import autocannon from 'autocannon'
-import { cookieName, peers, value } from './peers.js'
+import { cookieName, peerOf, value } from './peers.js'
 import type { Peer, Variation } from './peers.js'
 
 /** A peer's process, and cookies of people who are logged in there. */
@@ -26,6 +26,8 @@ interface Work {
   title: string
   path: string
   cookies: 'same' | 'different' | 'none'
+  /** For stores only: where all change one session, its changes wait for each other */
+  forStores?: true
   /** Whether the session has no part in it */
   idle?: true
   /** The answers' status; 200 where none is given */
@@ -37,6 +39,7 @@ export const rows: Record<string, Work> = {
   read: { title: 'reads it, the cookie seen before', path: '/read', cookies: 'same' },
   'read-different': { title: 'reads it, cookies all different', path: '/read', cookies: 'different' },
   write: { title: 'changes it', path: '/write', cookies: 'same' },
+  'write-different': { title: 'changes it, sessions all different', path: '/write', cookies: 'different', forStores: true },
   login: { title: 'logs in', path: '/login/u-0', cookies: 'none' },
   'not-found': { title: 'is for no route', path: '/nowhere', cookies: 'same', idle: true, status: 404 }
 }
@@ -50,7 +53,7 @@ export function cookieOf (setCookies: string[]): string {
 }
 
 export async function start (key: string, variation: Variation = {}, people = PEOPLE): Promise<Target> {
-  const peer = peers[key]!
+  const peer = peerOf(key)
   const env = { ...process.env, NODE_ENV: 'production' }
   const child = fork(fileURLToPath(new URL('server.js', import.meta.url)), [key, JSON.stringify(variation)], { env, execArgv: ['--expose-gc'] })
   const [port] = await once(child, 'message') as [number]

@@ -1,5 +1,5 @@
 /** Where a peer keeps what it knows of a visitor. */
-export type Keeps = 'nothing' | 'a cookie, no session' | 'the session in the cookie' | 'the session in memory'
+export type Keeps = 'nothing' | 'a cookie, no session' | 'the session in the cookie' | 'the session in memory' | 'the session in Redis'
 
 export interface Peer {
   /** What the tables call it */
@@ -54,6 +54,27 @@ export const peers: Record<string, Peer> = {
     slow: 'always'
   }
 }
+
+/** Those that keep the session in Redis, at REDIS_URL: they are compared with each other only. */
+export const redisPeers: Record<string, Peer> = {
+  'this-connect-redis': {
+    title: 'fastify-iron-session + connect-redis', framework: 'fastify', keeps: 'the session in Redis', packages: ['connect-redis', 'redis']
+  },
+  'session-connect-redis': {
+    title: '@fastify/session + connect-redis', framework: 'fastify', keeps: 'the session in Redis', packages: ['@fastify/session']
+  },
+  'this-connect-redis-again': {
+    title: 'fastify-iron-session + connect-redis, again', framework: 'fastify', keeps: 'the session in Redis', packages: []
+  },
+  'this-redis': {
+    title: 'fastify-iron-session + the example\'s store', framework: 'fastify', keeps: 'the session in Redis', packages: []
+  },
+  'this-keyv': {
+    title: 'fastify-iron-session + Keyv', framework: 'fastify', keeps: 'the session in Redis', packages: ['keyv', '@keyv/redis']
+  }
+}
+
+export const peerOf = (key: string): Peer => peers[key] ?? redisPeers[key]!
 
 /** What every peer is given alike. */
 export const secret = 'a benchmark secret of forty-two characters'

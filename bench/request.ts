@@ -33,7 +33,7 @@ const blocks = count('blocks', 3, 1)
 const rounds = count('rounds', 4, 2)
 const requests = count('requests', 4000, 1000)
 const peerKeys = choose('peers', Object.keys(peers), ['this', 'again'])
-const rowKeys = choose('rows', Object.keys(rows))
+const rowKeys = choose('rows', Object.keys(rows).filter(row => rows[row]!.forStores === undefined))
 
 const samples: Run['samples'] = Object.fromEntries(rowKeys.map(row =>
   [row, Object.fromEntries(peerKeys.map(peer => [peer, [] as Sample[]]))]))

@@ -120,7 +120,7 @@ const postgresBackends: Record<string, Backend> = {
       const rows = await query(server, 'SELECT sid, extract(epoch FROM expire - now()::timestamp(6)) AS "left" FROM session') as Array<{ sid: string, left: string }>
       return new Map(rows.map(({ sid, left }) => [sid, Number(left)]))
     },
-    spoil: async server => { await query(server, 'UPDATE session SET sess = \'"no session"\'') },
+    spoil: async server => { await query(server, 'UPDATE session SET sess = \'{"cookie":{}}\'') },
     spoilt: 'an invalid session',
     expire: async server => { await query(server, 'UPDATE session SET expire = now() - interval \'1 second\'') }
   }
@@ -216,11 +216,11 @@ async function survives (t: Test, server: Server, backend: Backend): Promise<voi
       return jar
     }))
     await wait(100)
-    let stopping = false
+    const load = { ends: false }
     const statuses = new Map<number, number>()
-    const load = jars.map(async jar => {
+    const visits = jars.map(async jar => {
       let views = 1
-      while (!stopping) {
+      while (!load.ends) {
         const { status, json } = await jar.get('/count')
         statuses.set(status, (statuses.get(status) ?? 0) + 1)
         if (status !== 200) continue
@@ -236,8 +236,8 @@ async function survives (t: Test, server: Server, backend: Backend): Promise<voi
     await server.start()
     await recovered(app, jars[0]!)
     await wait(200)
-    stopping = true
-    t.same(await Promise.all(load), jars.map(() => 'kept'))
+    load.ends = true
+    t.same(await Promise.all(visits), jars.map(() => 'kept'))
     t.same([...statuses.keys()].sort(), [200, 503], JSON.stringify([...statuses]))
     for (const jar of jars) t.equal((await jar.get('/read')).json.reason, null)
     await close()

@@ -2,6 +2,7 @@ import formbody from '@fastify/formbody'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
 import sessionPlugin from 'fastify-iron-session'
+import type { SessionOptions } from 'fastify-iron-session'
 import { checkPassword } from './users.js'
 import { homePage, loginPage, privatePage, sessionPage } from './views.js'
 
@@ -13,22 +14,29 @@ declare module 'fastify-iron-session' {
   }
 }
 
-export interface AppOptions {
-  secret: string | undefined
+/** Knows which sessions a user has, where they are kept in a store. */
+export interface UserSessions {
+  add (userId: string, sessionId: string): Promise<void>
+  endAll (userId: string): Promise<void>
+}
+
+export interface AppOptions extends Pick<SessionOptions, 'secret' | 'store'> {
+  /** With it there is a way to log out everywhere */
+  userSessions?: UserSessions
   server?: FastifyServerOptions
 }
 
 /** The whole app; nothing listens yet, so that tests can use it too. */
-export async function buildApp ({ secret, server = {} }: AppOptions): Promise<FastifyInstance> {
+export async function buildApp ({ secret, store, userSessions, server = {} }: AppOptions): Promise<FastifyInstance> {
   const app = Fastify(server)
   await app.register(formbody)
-  await app.register(sessionPlugin, { secret })
+  await app.register(sessionPlugin, { secret, store })
 
   app.get('/', async (request, reply) => {
     const { session } = request
     session.views = (session.views ?? 0) + 1
     const { user, views } = session
-    return html(reply, homePage({ user, views, message: takeMessage(request) }))
+    return html(reply, homePage({ user, views, message: takeMessage(request), everywhere: userSessions !== undefined }))
   })
 
   app.get('/login', async (request, reply) => html(reply, loginPage({ message: takeMessage(request) })))
@@ -41,6 +49,7 @@ export async function buildApp ({ secret, server = {} }: AppOptions): Promise<Fa
     // A new session at every login: nothing that was planted before it survives, but for the counter.
     request.session.regenerate(['views'])
     request.session.user = user
+    await userSessions?.add(user.id, request.session.info.id)
     return reply.redirect('/', 303)
   })
 
@@ -50,6 +59,15 @@ export async function buildApp ({ secret, server = {} }: AppOptions): Promise<Fa
     request.session.message = 'You are logged out.'
     return reply.redirect('/', 303)
   })
+
+  if (userSessions !== undefined) {
+    app.post('/logout-everywhere', { preHandler: needsUser }, async (request, reply) => {
+      await userSessions.endAll(request.session.user!.id)
+      request.session.destroy()
+      request.session.message = 'You are logged out, here and everywhere else.'
+      return reply.redirect('/', 303)
+    })
+  }
 
   app.get('/session', async (request, reply) => html(reply, sessionPage(request.session.data(), request.session.info)))
 

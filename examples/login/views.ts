@@ -19,11 +19,13 @@ const style = `
     border: 1px solid #888; border-radius: .375rem }
   button { font: inherit; font-weight: 600; padding: .5rem 1.25rem; border: 0; border-radius: .375rem;
     background: var(--accent); color: #fff; cursor: pointer }
+  form + form { margin-top: .75rem }
+  button.plain { background: none; color: inherit; border: 1px solid #888; padding: calc(.5rem - 1px) calc(1.25rem - 1px) }
   :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
   pre { overflow-x: auto; font-size: .875rem; margin: .5rem 0 }
   .message { border-color: var(--accent) }
   .quiet { opacity: .75 }
-  @media (prefers-color-scheme: dark) { :root { --accent: #5aa9ff } button { color: #001 } }
+  @media (prefers-color-scheme: dark) { :root { --accent: #5aa9ff } button:not(.plain) { color: #001 } }
 `
 
 function page (title: string, body: string, message?: string): string {
@@ -47,13 +49,18 @@ ${body}
 `
 }
 
-export function homePage ({ user, views, message }: { user: { name: string } | undefined, views: number, message: string | undefined }): string {
+interface Home { user: { name: string } | undefined, views: number, message: string | undefined, everywhere: boolean }
+
+export function homePage ({ user, views, message, everywhere }: Home): string {
   const times = views === 1 ? 'once' : `${views} times`
   return page(user === undefined ? 'Hello' : `Hello, ${user.name}`, `
 <p>In this session you have seen this page <strong>${times}</strong>.</p>
 ${user === undefined
   ? '<p>You are not logged in. <a href="/login">Log in</a></p>'
-  : '<form method="post" action="/logout"><button>Log out</button></form>'}`, message)
+  : '<form method="post" action="/logout"><button>Log out</button></form>'}
+${user !== undefined && everywhere
+  ? '<form method="post" action="/logout-everywhere"><button class="plain">Log out everywhere</button></form>'
+  : ''}`, message)
 }
 
 export function loginPage ({ name = '', message }: { name?: string, message: string | undefined }): string {
