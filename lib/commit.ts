@@ -124,6 +124,7 @@ export class Committer {
     const kept = await storage.keep(state, text, token => this.fits(token, state, this.#formatFor(state, request)))
     if (kept === undefined) return this.#endedMeanwhile(state, request, reply, text)
     if (kept.text !== text) Session.refill(state, kept.text)
+    if (kept.token === undefined) return this.#settle(state, reply, kept.text)
     return this.#finish(state, request, reply, kept.token, kept.text, kept.stored)
   }
 

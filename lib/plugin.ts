@@ -80,7 +80,6 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
       ;(request as Slotted)[slot] = state
       watch(state, request, reply)
     } catch (error) {
-      if (!(error instanceof errors.FST_SESSION_STORE)) throw error
       // Reading the session throws it: a route that does without its session works while the store is away.
       ;(request as Slotted)[slot] = error as Error
     }

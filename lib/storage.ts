@@ -22,8 +22,8 @@ interface Write {
   done: Promise<void>
 }
 
-/** What a session's cookies are to hold, and its text. */
-export interface Kept { token: string, text: string, stored: boolean }
+/** What a session's cookies are to hold, `undefined` where they may stay as they are, and its text. */
+export interface Kept { token: string | undefined, text: string, stored: boolean }
 
 /** Which entry a request has, and which writes it knows of. */
 export interface Holder {
@@ -40,12 +40,14 @@ export class SessionStorage {
   readonly #list: RevocationList | undefined
   readonly #timeout: number
   readonly #where: SessionConfig['storage']
+  readonly #rolling: boolean
   readonly #writes = new Lru<Write>(WRITES)
   #done = 0
 
-  private constructor ({ store, storage, isRevoked, storeTimeout }: SessionConfig, sealer: SessionSealer) {
+  private constructor ({ store, storage, rolling, isRevoked, storeTimeout }: SessionConfig, sealer: SessionSealer) {
     this.#sealer = sealer
     this.#where = storage
+    this.#rolling = rolling
     this.#timeout = storeTimeout
     this.#client = store && new StoreClient(store, storeTimeout)
     this.#list = typeof isRevoked === 'object' ? isRevoked : undefined
@@ -95,7 +97,9 @@ export class SessionStorage {
     const kept = await this.write(state, text)
     if (kept === undefined) return undefined
     await this.endPast(state)
-    return { token: await this.#sealer.seal(state.envelope(kept, true)), text: kept, stored: true }
+    // The cookie has nothing but the id: it changes where its time or its secret does.
+    const stays = this.#rolling && state.stored && !state.asked && !state.due
+    return { token: stays ? undefined : await this.#sealer.seal(state.envelope(kept, true)), text: kept, stored: true }
   }
 
   /** Seals a session outside a request. */

@@ -97,11 +97,12 @@ export async function inTime<T> (
     }, timeout * 1000)
   })
   try {
-    return await Promise.race([call(), late])
-  } catch (error) {
-    throw error instanceof errors.FST_SESSION_STORE ? error : unavailable(name, 'failed', error)
-  } finally {
+    const answer = await Promise.race([call(), late])
     clearTimeout(timer)
+    return answer
+  } catch (error) {
+    clearTimeout(timer)
+    throw error instanceof errors.FST_SESSION_STORE ? error : unavailable(name, 'failed', error)
   }
 }
 

@@ -228,6 +228,19 @@ t.test('Keyv as it is: a failure that it hides is a failure all the same', async
   }
 })
 
+t.test('a store that reports why it does not answer is quoted in the cause', async t => {
+  const adapter = new Adapter(true)
+  const { app, seen } = await makeFailing({ store: new Keyv(adapter as unknown as KeyvStoreAdapter), storeTimeout: 0.05 })
+  const jar = new Jar(app)
+  await jar.get('/count')
+  adapter.get = async () => {
+    adapter.emit('error', down)
+    return await new Promise(() => {})
+  }
+  t.equal((await jar.get('/read')).status, 503)
+  t.match(seen, [{ message: /get did not answer in time/, cause: down }])
+})
+
 t.test('an error that is reported while an entry is found does no harm', async t => {
   const adapter = new Adapter(true)
   const keyv = new Keyv(adapter as unknown as KeyvStoreAdapter)

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createSealer } from '../lib/index.js'
-import { count, Jar, makeApp, olderSecret, read, secret } from './fixtures/app.js'
+import { count, Jar, logTo, makeApp, olderSecret, read, secret } from './fixtures/app.js'
 import { TestStore } from './fixtures/stores.js'
 
 const big = 'x'.repeat(5000)
@@ -306,8 +306,27 @@ t.test('a session is loaded before the hooks of the app, and an earlier read say
   t.match(json, { code: 'FST_SESSION_NOT_REGISTERED', message: /not loaded yet/ })
 })
 
+t.test('a change needs no new cookie: the id stays, and rolling renews it in its time', async t => {
+  const routes: Parameters<typeof makeApp>[1] = {
+    '/count': count, '/touch': request => { request.session.touch() }, '/persist': request => { request.session.persist(50) }
+  }
+  const app = await makeApp({ store: new TestStore() }, routes)
+  const jar = new Jar(app)
+  t.equal((await jar.get('/count')).setCookies.length, 1)
+  const { setCookies, headers } = await jar.get('/count')
+  t.same(setCookies, [])
+  t.same([headers.vary, headers['cache-control']], ['Cookie', undefined])
+  t.equal((await jar.get('/touch')).setCookies.length, 1)
+  t.equal((await jar.get('/persist')).setCookies.length, 1)
+  const still = await makeApp({ store: new TestStore(), rolling: false }, routes)
+  const other = new Jar(still)
+  await other.get('/count')
+  t.equal((await other.get('/count')).setCookies.length, 1, 'with rolling: false a change is what renews it')
+})
+
 t.test('headers that have left do not keep the store from being written', async t => {
   const store = new TestStore()
+  const lines: Array<Record<string, unknown>> = []
   const app = await makeApp({ store }, {
     '/count': count,
     '/late': async (request, reply) => {
@@ -323,12 +342,53 @@ t.test('headers that have left do not keep the store from being written', async 
       request.session.destroy()
       t.same(await app.session.commit(request, reply), [])
       reply.raw.end('{}')
-    }
-  })
+    },
+    '/late-clear': async (request, reply) => {
+      reply.hijack()
+      reply.raw.writeHead(200)
+      request.session.clear()
+      t.same(await app.session.commit(request, reply), [])
+      reply.raw.end('{}')
+    },
+    '/late-farewell': async (request, reply) => {
+      reply.hijack()
+      reply.raw.writeHead(200)
+      request.session.destroy()
+      request.session.note = 'too late'
+      t.same(await app.session.commit(request, reply), [])
+      reply.raw.end('{}')
+    },
+    '/late-overlap': async (request, reply) => {
+      reply.hijack()
+      reply.raw.writeHead(200)
+      await new Jar(app).get('/count', { cookie: request.headers.cookie! })
+      request.session.note = 'n'
+      t.same(await app.session.commit(request, reply), [])
+      t.same(request.session.data(), { views: 2, note: 'n' })
+      await new Jar(app).get('/destroy', { cookie: request.headers.cookie! })
+      request.session.note = 'm'
+      t.same(await app.session.commit(request, reply), [])
+      reply.raw.end('{}')
+    },
+    '/destroy': request => { request.session.destroy() }
+  }, logTo(lines, 'warn'))
   const jar = new Jar(app)
   await jar.get('/count')
   await jar.get('/late')
   t.same(store.values, [{ views: 10 }])
   await jar.get('/late-end')
   t.same(store.values, [])
+  t.equal(lines.length, 0)
+
+  for (const [url, warning] of [['/late-clear', undefined], ['/late-farewell', /after the response headers were sent/], ['/late-overlap', /another request ended/]] as const) {
+    const jar = new Jar(app)
+    await jar.get('/count')
+    await jar.get(url)
+    t.same(store.values, [], url)
+    t.match(lines.splice(0), warning === undefined ? { length: 0 } : [{ msg: warning }], url)
+  }
+  const stranger = new Jar(app)
+  await stranger.get('/late', { cookie: 'session=forged' })
+  t.same(store.values, [])
+  t.match(lines, [{ msg: /after the response headers were sent/ }])
 })
