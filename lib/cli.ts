@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
-import { createSealer } from './sealer.js'
+import { parseSealerOptions } from './options.js'
+import { describe, SessionSealer } from './sealer.js'
 
 const HELP = `Usage:
   fastify-iron-session keygen             prints a new secret: 256 random bits as 64 hex characters
@@ -46,14 +47,18 @@ export async function cli (args: string[], terminal: Terminal): Promise<number> 
 }
 
 async function inspect (cookie: string | undefined, name: string | undefined, terminal: Terminal): Promise<number> {
-  const { unseal } = createSealer({ secret: terminal.env.SESSION_SECRET, sessionName: name })
+  const options = parseSealerOptions({ secret: terminal.env.SESSION_SECRET, sessionName: name })
+  // Wherever the app keeps its data: here is what the cookie says.
+  const sealer = new SessionSealer({ ...options, storage: 'overflow' })
   const given = cookie ?? await text(terminal.stdin)
-  const result = await unseal(given.trim().replace(/^[^=*]*=/, '').replace(/;.*$/s, ''))
+  const result = await sealer.unseal(given.trim().replace(/^[^=*]*=/, '').replace(/;.*$/s, ''))
   if (!result.ok) {
     terminal.stderr.write(`the cookie does not open: ${result.reason}\n`)
     return 1
   }
-  const { data, info: { id, createdAt, expiresAt } } = result
+  const { envelope, expiresAt: sealExpiresAt } = result.verified
+  const { id, createdAt, expiresAt } = describe(sealer, envelope, sealExpiresAt, null, false)
+  const data = envelope.stored ? 'in the store, under the id' : result.data
   terminal.stdout.write(`${JSON.stringify({ data, id, createdAt, expiresAt }, undefined, 2)}\n`)
   return 0
 }

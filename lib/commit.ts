@@ -132,16 +132,13 @@ export class Committer {
   async #saveLate (
     storage: SessionStorage, state: SessionState, request: FastifyRequest, reply: FastifyReply, text: string | undefined
   ): Promise<string[]> {
-    const hasEntry = state.stored
-    const ends = state.past.length > 0 || (hasEntry && text === EMPTY)
     if (text === EMPTY) {
       await storage.end(state)
-      if (!ends) this.warnLost(request)
       return this.#settle(state, reply, text)
     }
     const checked = check(state, text)
     await storage.endPast(state)
-    if (!hasEntry) {
+    if (!state.stored) {
       this.warnLost(request)
       return this.#settle(state, reply, text)
     }

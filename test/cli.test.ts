@@ -3,7 +3,8 @@ import { spawnSync } from 'node:child_process'
 import t from 'tap'
 import { cli } from '../lib/cli.js'
 import { createSealer } from '../lib/index.js'
-import { secret } from './fixtures/app.js'
+import { makeApp, secret } from './fixtures/app.js'
+import { TestStore } from './fixtures/stores.js'
 
 async function run (args: string[], { stdin = '', env = {} }: { stdin?: string, env?: Record<string, string> } = {}): Promise<{ code: number, out: string, err: string }> {
   let [out, err] = ['', '']
@@ -35,6 +36,13 @@ t.test('inspect shows data and times of a cookie, from an argument or from stand
   }
   const admin = await createSealer({ secret, sessionName: 'admin' }).seal({ note: 'x' })
   t.match(await run(['inspect', admin, '--name', 'admin'], { env }), { code: 0 })
+})
+
+t.test('inspect says where the data of a stored session is', async t => {
+  const app = await makeApp({ store: new TestStore() })
+  const { code, out } = await run(['inspect', await app.session.seal({ note: 'x' })], { env })
+  t.equal(code, 0)
+  t.match(JSON.parse(out), { data: 'in the store, under the id', id: /^[\w-]{22}$/ })
 })
 
 t.test('a cookie that does not open ends with 1 and its reason', async t => {
