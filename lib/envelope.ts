@@ -14,8 +14,11 @@ export interface Envelope {
   stored: boolean
 }
 
-/** What `decode` found: the envelope, and the data that it parsed on the way. */
-export type Decoded = { ok: true, envelope: Envelope, data: object } | { ok: false, reason: SessionReason }
+/**
+ * What `decode` found: the envelope, and the data that it parsed on the way; and whether it was in a format that we read
+ * but do not write.
+ */
+export type Decoded = { ok: true, envelope: Envelope, data: object, converted: boolean } | { ok: false, reason: SessionReason }
 
 const VERSION = 1
 
@@ -42,7 +45,7 @@ export function decode (name: string, sealed: string): Decoded {
     const data = JSON.parse(text) as object
     if (quotedName !== JSON.stringify(name)) return { ok: false, reason: 'wrong-name' }
     const envelope = { id, createdAt: Number(createdAt), idle: idle === undefined ? undefined : idle !== 'false' && Number(idle), text, stored }
-    return { ok: true, data, envelope }
+    return { ok: true, data, envelope, converted: false }
   } catch {
     return { ok: false, reason: 'foreign' }
   }

@@ -1,9 +1,11 @@
 import { createHmac } from 'node:crypto'
-import type { SecretValue } from '../types/index.js'
+import type { SecretValue, SessionReason } from '../types/index.js'
 
 /** One secret under the id that its seals carry. Bytes are the raw key, text goes through PBKDF2. */
 export interface Key {
   readonly id: string
+  /** Whether the id is ours, the app having given none */
+  readonly nameless?: true
   readonly secret: SecretValue
 }
 
@@ -11,18 +13,28 @@ export interface Key {
 export class Keyring {
   readonly newest: Key
   readonly all: readonly Key[]
+  readonly #nameless: readonly Key[]
   // A Map, so that an id such as `__proto__` finds nothing.
   readonly #byId: Map<string, readonly Key[]>
 
-  constructor (keys: readonly [Key, ...Key[]]) {
+  /** @param open whether a secret without an id of its own may open seals of any id, as Iron has it for a plain password */
+  constructor (keys: readonly [Key, ...Key[]], open = false) {
     this.newest = keys[0]
     this.all = keys
+    this.#nameless = open ? keys.filter(({ nameless }) => nameless) : []
     this.#byId = new Map(keys.map(key => [key.id, [key]]))
   }
 
-  /** The keys that may open a seal with this id; every key where it has none, no key where nobody knows it. */
+  /** The keys that may open a seal with this id; every key where it has none. */
   candidates (id: string): readonly Key[] {
-    return id === '' ? this.all : this.#byId.get(id) ?? []
+    if (id === '') return this.all
+    const named = this.#byId.get(id) ?? []
+    return this.#nameless.length === 0 ? named : [...new Set([...named, ...this.#nameless])]
+  }
+
+  /** Why a seal with this id did not open. */
+  reasonFor (id: string, reason: 'malformed' | 'tampered'): SessionReason {
+    return id === '' || this.#byId.has(id) ? reason : 'unknown-key'
   }
 }
 

@@ -1,6 +1,6 @@
 import { types } from 'node:util'
 import type {
-  IronOptions, RevocationCheck, RevocationList, Secret, SealerOptions, SecretValue, SessionOptions, SessionStore
+  IronOptions, RevocationCheck, RevocationList, Secret, SealerOptions, SecretValue, SessionOptions, SessionStore, StandardSchema
 } from '../types/index.js'
 import { parseCookieName, parseCookieOptions } from './attributes.js'
 import type { CookieAttributes } from './attributes.js'
@@ -8,6 +8,7 @@ import { invalid, MIN_SECRET, parseBoolean, parseInteger, parseNames, parseTimeo
 import { errors } from './errors.js'
 import { fingerprint, guessable, Keyring } from './keyring.js'
 import type { Key } from './keyring.js'
+import { validate } from './schema.js'
 import { parseStore, STORE_METHODS } from './store.js'
 
 /** What sealing needs to know; made by `parseSealerOptions`. */
@@ -21,6 +22,8 @@ export interface SealerConfig {
   readonly iron: IronOptions | undefined
   readonly cacheSize: number
   readonly storage: 'cookie' | 'store' | 'overflow'
+  readonly interop: false | 'iron' | 'iron-session'
+  readonly schema: StandardSchema | undefined
 }
 
 /** The options of a registration, checked and complete. Nothing in it is the caller's own object. */
@@ -37,7 +40,7 @@ export interface SessionConfig extends SealerConfig {
   readonly isRevoked: RevocationCheck | RevocationList | undefined
 }
 
-const SEALER_NAMES = ['secret', 'sessionName', 'idleTimeout', 'absoluteTimeout', 'iron', 'cacheSize']
+const SEALER_NAMES = ['secret', 'sessionName', 'idleTimeout', 'absoluteTimeout', 'interop', 'iron', 'schema', 'cacheSize']
 export const PLUGIN_NAMES = [
   ...SEALER_NAMES, 'cookieName', 'cookie', 'rolling', 'persistent', 'maxCookies', 'cacheHeaders',
   'store', 'storage', 'storeTimeout', 'isRevoked'
@@ -74,11 +77,12 @@ export function parseSessionOptions (options: SessionOptions): SessionConfig {
   })
 }
 
-function parseStorage ({ store, storage = store === undefined ? 'cookie' : 'store' }: SessionOptions): SealerConfig['storage'] {
+function parseStorage ({ store, interop, storage = store === undefined ? 'cookie' : 'store' }: SessionOptions): SealerConfig['storage'] {
   oneOf('cookie', 'store', 'overflow')('storage', storage)
   if (storage === 'cookie' && store !== undefined) {
     throw refused('storage', 'a store would be left unused. Leave it out, or choose store or overflow')
   }
+  if (storage !== 'cookie' && interop === 'iron-session') throw refused('store', 'iron-session looks for the data in the cookie')
   if (storage !== 'cookie' && store === undefined) throw refused('storage', `${storage} needs a store`)
   return storage
 }
@@ -87,6 +91,21 @@ function parseStorage ({ store, storage = store === undefined ? 'cookie' : 'stor
 function parseStoreTimeout (given: number): number {
   const accepted = 'a number of seconds above 0, 3600 at most'
   if (parseTimeout('storeTimeout', given, accepted) > 3600) throw invalid('storeTimeout', accepted, given)
+  return given
+}
+
+function parseSchema (given: StandardSchema | undefined): StandardSchema | undefined {
+  if (given === undefined) return undefined
+  // Some are functions: arktype's.
+  if (typeof (Object(given) as Partial<StandardSchema>)['~standard']?.validate !== 'function') {
+    throw invalid('schema', 'a Standard Schema (zod, valibot, arktype and others)', given)
+  }
+  try {
+    validate(given, {})
+  } catch (error) {
+    // An empty session tells whether it answers at once; what else it makes of it does not matter here.
+    if (error instanceof errors.FST_SESSION_INVALID_OPTION) throw error
+  }
   return given
 }
 
@@ -103,10 +122,13 @@ function parseSealing (options: SealerOptions): SealerConfig {
     sessionName = 'session',
     idleTimeout = 1_209_600, // seconds: 14 days
     absoluteTimeout = 7_776_000, // seconds: 90 days
+    interop = false,
     iron,
+    schema,
     cacheSize = 1000 // entries
   } = options
-  const keyring = new Keyring(parseSecrets(secret))
+  oneOf(false, 'iron', 'iron-session')('interop', interop)
+  const keyring = new Keyring(parseSecrets(secret, interop === 'iron-session'), interop !== false)
   if (typeof sessionName !== 'string' || sessionName === '') throw invalid('sessionName', 'a name', sessionName)
   return {
     keyring,
@@ -115,15 +137,19 @@ function parseSealing (options: SealerOptions): SealerConfig {
     absoluteTimeout: absoluteTimeout === false
       ? false
       : parseTimeout('absoluteTimeout', absoluteTimeout, 'a number of seconds above 0, or false'),
-    iron: parseIron(iron, keyring),
+    interop,
+    iron: parseIron(iron, keyring, interop),
+    schema: parseSchema(schema),
     cacheSize: parseInteger('cacheSize', cacheSize, 0, 1e7),
     storage: 'cookie'
   }
 }
 
-function parseSecrets (option: SealerOptions['secret']): [Key, ...Key[]] {
+/** @param numbered whether ids are numbers where none are given, from the oldest, as iron-session has them */
+function parseSecrets (option: SealerOptions['secret'], numbered: boolean): [Key, ...Key[]] {
   const list = Array.isArray(option) ? option as Secret[] : [option as Secret | undefined]
-  const keys = list.map((secret, at) => parseSecret(secret, Array.isArray(option) ? `secret[${at}]` : 'secret'))
+  const keys = list.map((secret, at) => parseSecret(
+    secret, Array.isArray(option) ? `secret[${at}]` : 'secret', numbered ? () => `${list.length - at}` : fingerprint))
   const ids = new Set<string>()
   for (const { id } of keys) {
     if (ids.has(id)) throw refused('secret', `two secrets have the id "${id}"`)
@@ -134,10 +160,10 @@ function parseSecrets (option: SealerOptions['secret']): [Key, ...Key[]] {
   return [newest, ...older]
 }
 
-function parseSecret (given: unknown, option: string): Key {
+function parseSecret (given: unknown, option: string, idOf: (secret: SecretValue) => string): Key {
   if (typeof given !== 'object' || given === null || types.isUint8Array(given)) {
     const secret = parseSecretValue(given, option)
-    return { id: fingerprint(secret), secret }
+    return { id: idOf(secret), nameless: true, secret }
   }
   parseNames(option, given, ['id', 'secret'])
   const { id, secret } = given as { id?: unknown, secret?: unknown }
@@ -171,7 +197,7 @@ function parseLength (given: unknown, option: string): SecretValue {
 
 type Check = (option: string, value: unknown) => unknown
 const count: Check = (option, value) => parseInteger(option, value, 1, 2 ** 31 - 1)
-const oneOf = (...names: string[]): Check => (option, value) => {
+const oneOf = (...names: Array<string | false>): Check => (option, value) => {
   if (!names.includes(value as string)) throw invalid(option, names.join(' or '), value)
 }
 const callable: Check = (option, value) => {
@@ -191,9 +217,10 @@ const IRON: Record<string, Check | Record<string, Check>> = {
 }
 
 /** A copy of the parameters, or `undefined` where none is given and the default engine serves. */
-function parseIron (iron: IronOptions | undefined, keyring: Keyring): IronOptions | undefined {
+function parseIron (iron: IronOptions | undefined, keyring: Keyring, interop: SealerConfig['interop']): IronOptions | undefined {
   if (iron === undefined) return undefined
   if ('ttl' in Object(iron)) throw refused('iron.ttl', 'set idleTimeout instead')
+  if (interop === 'iron-session') throw refused('iron', 'iron-session knows Iron\'s default parameters only')
   const copy = parseGroup('iron', iron, IRON) as IronOptions
   for (const group of ['encryption', 'integrity'] as const) {
     const shortest = Math.min(...keyring.all.map(({ secret }) => typeof secret === 'string' ? secret.length : Infinity))

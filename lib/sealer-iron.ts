@@ -44,7 +44,6 @@ export class IronEngine implements Engine {
 
   async open (token: Token): Promise<Opened> {
     const candidates = this.#keyring.candidates(token.id)
-    if (candidates.length === 0) return { ok: false, reason: 'unknown-key' }
     let reason: 'malformed' | 'tampered' = 'malformed'
     for (const key of candidates) {
       if (!hasSaltsFor(key, token)) continue
@@ -62,6 +61,6 @@ export class IronEngine implements Engine {
         return { ok: false, reason: 'malformed' }
       }
     }
-    return { ok: false, reason }
+    return { ok: false, reason: this.#keyring.reasonFor(token.id, reason) }
   }
 }

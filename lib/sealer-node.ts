@@ -124,9 +124,8 @@ export class NodeEngine implements Engine {
   }
 
   open (token: Token): Opened {
-    // 1. Which secrets can it be? A known id names one, no id means any.
+    // 1. Which secrets can it be? A known id names one, no id means any, an unknown one none.
     const candidates = this.#keyring.candidates(token.id)
-    if (candidates.length === 0) return { ok: false, reason: 'unknown-key' }
     let reason: 'malformed' | 'tampered' = 'malformed'
     for (const key of candidates) {
       if (!hasSaltsFor(key, token)) continue
@@ -141,7 +140,7 @@ export class NodeEngine implements Engine {
       schedule.keep(keys)
       return { ok: true, text, key, expiresAt: expiryOf(token) }
     }
-    return { ok: false, reason }
+    return { ok: false, reason: this.#keyring.reasonFor(token.id, reason) }
   }
 
   #newEpoch (): Epoch {

@@ -1,13 +1,15 @@
 import type { Sealer, SealerOptions, SessionInfo, SessionReason } from '../types/index.js'
+import { decodeBare, encodeBare, VERSION_SUFFIX } from './bare.js'
 import { parseTimeout } from './checks.js'
 import { findReservedKey, isDictionary, serialize } from './data.js'
 import { decode, encode } from './envelope.js'
-import type { Envelope } from './envelope.js'
+import type { Decoded, Envelope } from './envelope.js'
 import { errors } from './errors.js'
 import { Doorkeeper, Lru } from './lru.js'
 import { parseSealerOptions } from './options.js'
 import type { SealerConfig } from './options.js'
 import { randomId } from './random.js'
+import { validate } from './schema.js'
 import { IronEngine } from './sealer-iron.js'
 import { NodeEngine } from './sealer-node.js'
 import { parseToken } from './token.js'
@@ -19,7 +21,7 @@ export interface Verified {
   readonly envelope: Envelope
   /** The seal's own expiry in milliseconds since 1970; Infinity for a seal without one */
   readonly expiresAt: number
-  /** Whether an older secret than the newest sealed it */
+  /** Whether it is to be sealed anew: an older secret than the newest sealed it, or it is in another format than ours */
   readonly stale: boolean
 }
 
@@ -81,6 +83,10 @@ export class SessionSealer {
 
   seal (envelope: Envelope): MaybePromise<string> {
     const expiresAt = Math.ceil(this.now() + this.idleTimeout(envelope.idle))
+    // Beside it there is no other engine than the one that answers at once.
+    if (this.#config.interop === 'iron-session') {
+      return this.#engine.seal(encodeBare(this.#config.sessionName, envelope), expiresAt) as string + VERSION_SUFFIX
+    }
     const token = this.#engine.seal(encode(this.#config.sessionName, envelope), expiresAt)
     // Its return is the second time that it is met.
     if (typeof token === 'string') this.#met.before(token)
@@ -90,8 +96,10 @@ export class SessionSealer {
   unseal (text: string): MaybePromise<Loaded> {
     const known = this.#cache.get(text.slice(-MAC_LENGTH))
     if (known?.token === text) return this.#judge(known, undefined)
-    const token = parseToken(text)
+    const isIronSession = text.endsWith(VERSION_SUFFIX)
+    const token = parseToken(isIronSession ? text.slice(0, -VERSION_SUFFIX.length) : text)
     if (token === undefined) return { ok: false, reason: 'malformed' }
+    if (isIronSession && this.#config.interop !== 'iron-session') return { ok: false, reason: 'foreign' }
     const opened = this.#engine.open(token)
     return opened instanceof Promise
       ? opened.then(opened => this.#accept(text, opened))
@@ -100,16 +108,28 @@ export class SessionSealer {
 
   #accept (text: string, opened: Opened): Loaded {
     if (!opened.ok) return opened
-    const decoded = decode(this.#config.sessionName, opened.text)
+    const decoded = this.#decode(opened.text, text.endsWith(VERSION_SUFFIX))
     if (!decoded.ok) return decoded
     const { envelope, data } = decoded
     const misplaced = this.#misplaced(envelope)
     if (misplaced !== undefined) return { ok: false, reason: misplaced }
     if (findReservedKey(data) !== undefined) return { ok: false, reason: 'invalid' }
-    const verified = { token: text, envelope, expiresAt: opened.expiresAt, stale: opened.key !== this.#config.keyring.newest }
+    const stale = opened.key !== this.#config.keyring.newest || decoded.converted
+    const verified = { token: text, envelope, expiresAt: opened.expiresAt, stale }
     // By the MAC, which is a tenth of the token to hash; the whole token is compared when it is found.
     if (this.#met.before(text)) this.#cache.set(text.slice(-MAC_LENGTH), verified)
     return this.#judge(verified, data)
+  }
+
+  #decode (text: string, isIronSession: boolean): Decoded {
+    const { sessionName, interop } = this.#config
+    if (isIronSession) return decodeBare(sessionName, text, this.now())
+    const decoded = decode(sessionName, text)
+    switch (interop) {
+      case false: return decoded
+      case 'iron': return decoded.ok || decoded.reason !== 'foreign' ? decoded : decodeBare(sessionName, text, this.now())
+      case 'iron-session': return decoded.ok ? { ...decoded, converted: true } : decoded
+    }
   }
 
   /** A cookie without data is for a store to tell; where every session is in the store, one with data was never one of them. */
@@ -127,7 +147,22 @@ export class SessionSealer {
     const now = this.now()
     if (expiresAt <= now - this.#skew) return { ok: false, reason: 'expired' }
     if (this.endOf(envelope.createdAt) <= now) return { ok: false, reason: 'outlived' }
-    return { ok: true, verified, data: data ?? JSON.parse(envelope.text) as object }
+    const own = data ?? JSON.parse(envelope.text) as object
+    if (this.#config.schema === undefined || envelope.stored) return { ok: true, verified, data: own }
+    const fitting = this.fit(own)
+    return fitting === undefined ? { ok: false, reason: 'invalid' } : { ok: true, verified, data: fitting }
+  }
+
+  /**
+   * What the app's schema makes of data, `undefined` where it does not fit. Not an object that the schema may hand out again.
+   * @throws FST_SESSION_INVALID_OPTION for a schema that answers with a promise
+   */
+  fit (data: object): object | undefined {
+    const { schema } = this.#config
+    if (schema === undefined) return data
+    const result = validate(schema, data)
+    if (result.issues !== undefined || !isDictionary(result.value) || findReservedKey(result.value) !== undefined) return undefined
+    return structuredClone(result.value)
   }
 }
 

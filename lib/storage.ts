@@ -76,8 +76,9 @@ export class SessionStorage {
     if (!envelope.stored) return loaded
     const text = await this.#client!.get(envelope.id)
     if (text === undefined) return { ok: false, reason: 'not-stored' }
-    const data = parse(text)
-    if (data === undefined || findReservedKey(data) !== undefined) return { ok: false, reason: 'invalid' }
+    const entry = parse(text)
+    const data = entry === undefined || findReservedKey(entry) !== undefined ? undefined : this.#sealer.fit(entry)
+    if (data === undefined) return { ok: false, reason: 'invalid' }
     return { ok: true, verified: { ...verified, envelope: { ...envelope, text } }, data }
   }
 

@@ -1,3 +1,4 @@
+import { VERSION_SUFFIX } from './bare.js'
 import type { Key } from './keyring.js'
 import type { SessionReason } from '../types/index.js'
 
@@ -43,9 +44,9 @@ export function parseToken (text: string): Token | undefined {
   return { id, encryptionSalt, iv, ciphertext, expiry, integritySalt, mac, signed }
 }
 
-/** Whether a text has the form of a whole seal. */
+/** Whether a text has the form of a whole seal, one of iron-session's included. */
 export function isToken (text: string): boolean {
-  return form.test(text)
+  return form.test(text.endsWith(VERSION_SUFFIX) ? text.slice(0, -VERSION_SUFFIX.length) : text)
 }
 
 function isCanonical (base64url: string): boolean {

@@ -80,7 +80,7 @@ t.test('every wrong value is named, with what was given and what is accepted', a
     [{ maxCookies: 1.5 }, 'maxCookies'],
     [{ cacheSize: -1 }, 'cacheSize'],
     [{ cacheHeaders: [] }, 'cacheHeaders'],
-    [{ interop: 'iron' }, 'interop'],
+    [{ interop: 'h3' }, 'interop'],
     [{ schema: {} }, 'schema'],
     [{ ttl: 5 }, 'ttl'],
     [{ iron: 'x' }, 'iron'],

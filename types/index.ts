@@ -20,7 +20,8 @@ export interface SessionData {}
  * - `wrong-name`: made for a session of another name
  * - `foreign`: a seal of our secret that is no session, or one whose data is in a store that this app does not have
  * - `revoked`: `isRevoked` says so
- * - `invalid`: its data cannot be a session's: a key of it would hide a member, or the store's entry is no JSON object
+ * - `invalid`: its data cannot be a session's: a key of it would hide a member, it does not fit the schema, or the store's
+ *   entry is no JSON object
  * - `not-stored`: the store has no entry for it
  */
 export type SessionReason =
@@ -89,6 +90,18 @@ export type SecretValue = string | Uint8Array
 /** A secret, with an id of your own (`\w+`) or without; without one, an id is derived from it. */
 export type Secret = SecretValue | { id: string, secret: SecretValue }
 
+/** What a schema says of data: issues, or the data that it returns. */
+export type StandardSchemaResult = { readonly value: unknown, readonly issues?: undefined } | { readonly issues: readonly unknown[] }
+
+/** Any schema of the Standard Schema specification, version 1: of zod, valibot, arktype and others. Synchronous ones alone. */
+export interface StandardSchema {
+  readonly '~standard': {
+    readonly version: 1
+    readonly vendor: string
+    readonly validate: (value: unknown) => StandardSchemaResult | Promise<StandardSchemaResult>
+  }
+}
+
 /** What `createSealer` takes; the plugin takes these too. */
 export interface SealerOptions {
   /** One secret or several, newest first: the first seals, all unseal. Required */
@@ -99,6 +112,16 @@ export interface SealerOptions {
   idleTimeout?: number | undefined
   /** Seconds after its creation at which a session ends whatever its use, or `false`; default 7 776 000 (90 days) */
   absoluteTimeout?: number | false | undefined
+  /**
+   * Seals of others: `iron` reads bare data that any Iron implementation has sealed, and h3's sessions; `iron-session` reads
+   * and writes the cookie of iron-session 8 and 9, so that a Next.js app and a Fastify app share one session. Default `false`
+   */
+  interop?: false | 'iron' | 'iron-session' | undefined
+  /**
+   * Checks the data at unsealing: what does not fit becomes a fresh session with the reason `invalid`, and what the schema
+   * returns is the data. Default none
+   */
+  schema?: StandardSchema | undefined
   /** Other parameters of the Iron protocol; any key here selects the slower iron-webcrypto engine. Default none */
   iron?: IronOptions | undefined
   /** How many verified cookies are remembered; 0 turns it off. Default 1000 */

@@ -1,0 +1,67 @@
+import { isDictionary } from './data.js'
+import type { Decoded, Envelope } from './envelope.js'
+import { errors } from './errors.js'
+import { randomId } from './random.js'
+
+/** What iron-session puts behind its seals: the version of its format. */
+export const VERSION_SUFFIX = '~2'
+
+/**
+ * The one key of ours in data that is sealed without an envelope: what is known about the session. iron-session keeps
+ * it when it saves, as it keeps every key, and `request.session` does not show it.
+ */
+export const META_KEY = 'fastify-iron-session'
+
+interface Meta { n: string, i: string, c: number, t?: number | false }
+
+/** The text to seal for iron-session: the data itself, and our key. @throws FST_SESSION_RESERVED_KEY */
+export function encodeBare (name: string, { id, createdAt, idle, text }: Envelope): string {
+  if (Object.hasOwn(JSON.parse(text) as object, META_KEY)) {
+    throw new errors.FST_SESSION_RESERVED_KEY(`Session key "${META_KEY}" is refused: with interop: 'iron-session' it is the plugin's own`)
+  }
+  const meta: Meta = { n: name, i: id, c: createdAt, ...idle !== undefined && { t: idle } }
+  return `${text.slice(0, -1)}${text === '{}' ? '' : ','}${JSON.stringify(META_KEY)}:${JSON.stringify(meta)}}`
+}
+
+/**
+ * Reads data that others have sealed. What has no id and no creation time is given them now, and is to be sealed anew so
+ * that both hold from there on.
+ * @param now milliseconds since 1970
+ */
+export function decodeBare (name: string, sealed: string, now: number): Decoded {
+  const value = parse(sealed)
+  if (value === undefined) return { ok: false, reason: 'invalid' }
+  // An envelope of a version that this one does not know is no bare data.
+  if (['v', 'n', 'i', 'c', 'd'].every(key => Object.hasOwn(value, key))) return { ok: false, reason: 'foreign' }
+  if (isH3(value)) return loaded(value.data, { i: value.id, c: value.createdAt }, true)
+  const { [META_KEY]: meta, ...data } = value
+  if (!isMeta(meta)) return loaded(data, { i: randomId(), c: now }, true)
+  return meta.n === name ? loaded(data, meta, false) : { ok: false, reason: 'wrong-name' }
+}
+
+function loaded (data: object, { i: id, c: createdAt, t: idle }: Omit<Meta, 'n'>, converted: boolean): Decoded {
+  return { ok: true, data, envelope: { id, createdAt, idle, text: JSON.stringify(data), stored: false }, converted }
+}
+
+function parse (text: string): Record<string, unknown> | undefined {
+  try {
+    const value = JSON.parse(text) as unknown
+    return isDictionary(value) ? value as Record<string, unknown> : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const isId = (value: unknown): value is string => typeof value === 'string' && /^[\w-]+$/.test(value)
+const isTime = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+
+function isMeta (value: unknown): value is Meta {
+  if (!isDictionary(value)) return false
+  const { n, i, c, t } = value as Partial<Meta>
+  return typeof n === 'string' && isId(i) && isTime(c) && (t === undefined || t === false || (typeof t === 'number' && t > 0))
+}
+
+/** h3 (and Nuxt) seals an envelope of its own, which has what ours has: as bare data its key `data` would hide a member. */
+function isH3 (value: Record<string, unknown>): value is { id: string, createdAt: number, data: object } {
+  return isId(value.id) && isTime(value.createdAt) && isDictionary(value.data)
+}
