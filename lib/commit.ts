@@ -4,6 +4,7 @@ import { markUncacheable, varyByCookie } from './cache-headers.js'
 import { clearCookies, isFor, serializeAttributes, setCookies, tooLarge } from './cookies.js'
 import type { CookieFormat, SerializeCookie } from './cookies.js'
 import { EMPTY, serialize } from './data.js'
+import { tell } from './diagnostics.js'
 import type { Envelope } from './envelope.js'
 import { errors } from './errors.js'
 import type { SessionConfig } from './options.js'
@@ -73,9 +74,13 @@ export class Committer {
       this.#leave(state, request, reply)
       throw error
     }
+    const done = (cookies: string[]): string[] => {
+      this.#tellEnds(state, request)
+      return cookies
+    }
     try {
       const saving = this.#save(state, request, reply)
-      return saving instanceof Promise ? saving.catch(failed) : saving
+      return saving instanceof Promise ? saving.then(done, failed) : done(saving)
     } catch (error) {
       return failed(error)
     }
@@ -102,6 +107,7 @@ export class Committer {
     if (reply.raw.headersSent) {
       if (storage !== undefined) return this.#saveLate(storage, state, request, reply, text)
       this.warnLost(request)
+      state.past.length = 0
       return this.#settle(state, reply, text)
     }
     if (action === 'clear') {
@@ -124,7 +130,10 @@ export class Committer {
     const kept = await storage.keep(state, text, token => this.fits(token, state, this.#formatFor(state, request)))
     if (kept === undefined) return this.#endedMeanwhile(state, request, reply, text)
     if (kept.text !== text) Session.refill(state, kept.text)
-    if (kept.token === undefined) return this.#settle(state, reply, kept.text)
+    if (kept.token === undefined) {
+      this.#tellSaved(state, request, kept.text)
+      return this.#settle(state, reply, kept.text)
+    }
     return this.#finish(state, request, reply, kept.token, kept.text, kept.stored)
   }
 
@@ -145,6 +154,7 @@ export class Committer {
     const kept = await storage.write(state, checked)
     if (kept === undefined) return this.#endedMeanwhile(state, request, reply, checked)
     if (kept !== checked) Session.refill(state, kept)
+    this.#tellSaved(state, request, kept)
     return this.#settle(state, reply, kept)
   }
 
@@ -188,7 +198,18 @@ export class Committer {
     const held = (1 << cookies.length) - 1
     cookies.push(...clearCookies(format, state.held & ~held))
     state.sealed(text, held, stored)
+    this.#tellSaved(state, request, text)
     return this.#write(state, reply, cookies)
+  }
+
+  #tellSaved ({ id }: SessionState, request: FastifyRequest, text: string): void {
+    tell('saved', this.#config.sessionName, request, () => ({ id, bytes: Buffer.byteLength(text) }))
+  }
+
+  /** What a session was before has been ended wherever it was. */
+  #tellEnds ({ past }: SessionState, request: FastifyRequest): void {
+    for (const { id, by } of past) tell('destroyed', this.#config.sessionName, request, () => ({ id, by }))
+    past.length = 0
   }
 
   /** One `Set-Cookie` per cookie: ours take the place of what others set under these names. */

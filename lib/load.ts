@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { SessionReason } from '../types/index.js'
 import { findCookies } from './cookies.js'
 import type { Found } from './cookies.js'
+import { tell } from './diagnostics.js'
 import type { SessionConfig } from './options.js'
 import type { Loaded, SessionSealer } from './sealer.js'
 import { Session } from './session.js'
@@ -53,9 +54,13 @@ function choose (
     if (loaded.ok) {
       const state = new SessionState(config, sealer, loaded.verified)
       state.held = found.held
+      const { id, text } = loaded.verified.envelope
+      tell('loaded', config.sessionName, request, () => ({ id, bytes: Buffer.byteLength(text) }))
       return Session.open(state, loaded.data)
     }
-    reasons.push(loaded.reason)
+    const { reason } = loaded
+    reasons.push(reason)
+    tell('rejected', config.sessionName, request, () => ({ reason }))
   }
   const state = new SessionState(config, sealer, undefined)
   state.held = found.held

@@ -46,7 +46,7 @@ export class SessionState {
   /** How many writes to the store were done when it was read */
   asOf = 0
   /** The sessions that it was before, which are to be ended where they live beside their cookies */
-  readonly past: Array<Envelope & Holder> = []
+  readonly past: Array<Envelope & Holder & { by: 'destroy' | 'regenerate' }> = []
   /** Cookie attributes of this response, where they differ from the registered ones */
   attributes: CookieAttributes | undefined
   idle: Envelope['idle']
@@ -114,7 +114,10 @@ export class SessionState {
   /** Another session from here on: a new id and creation time, an empty past. */
   renew (status: 'regenerated' | 'destroyed'): void {
     // One that nobody has had a seal of was never anywhere but here.
-    if (this.sealExpiresAt !== 0) this.past.push({ ...this.envelope(EMPTY, this.stored), asOf: this.asOf })
+    if (this.sealExpiresAt !== 0) {
+      const by = status === 'destroyed' ? 'destroy' : 'regenerate'
+      this.past.push({ ...this.envelope(EMPTY, this.stored), asOf: this.asOf, by })
+    }
     this.status = status
     this.stored = false
     this.savedText = EMPTY

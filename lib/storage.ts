@@ -162,7 +162,6 @@ export class SessionStorage {
       if (envelope.stored) await this.#remove(envelope)
       await this.#revoke(envelope)
     }
-    past.length = 0
   }
 
   async #remove (holder: Holder): Promise<void> {

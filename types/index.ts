@@ -194,6 +194,22 @@ export interface SessionOptions extends SealerOptions {
   cacheHeaders?: boolean | undefined
 }
 
+/**
+ * What is published on the diagnostics channels `fastify-iron-session.loaded`, `.rejected`, `.saved` and `.destroyed`
+ * (`node:diagnostics_channel`): never data, never a cookie's value.
+ */
+export interface SessionEvents {
+  /** A session was read for the first time in a request that brought it. `bytes` are of its data as JSON */
+  loaded: SessionEvent & { id: string, bytes: number }
+  /** A cookie came that is no session (any more) */
+  rejected: SessionEvent & { reason: SessionReason }
+  /** A session was written to its cookie or its store. `bytes` are of its data as JSON */
+  saved: SessionEvent & { id: string, bytes: number }
+  /** A session that the client had was ended */
+  destroyed: SessionEvent & { id: string, by: 'destroy' | 'regenerate' }
+}
+interface SessionEvent { sessionName: string, request: import('fastify').FastifyRequest }
+
 /** The members of `request.session`. They live on its prototype: its own keys are your data alone. */
 export interface SessionMembers<Data extends object> {
   /** The value of a key, as the property would give it */

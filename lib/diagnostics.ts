@@ -1,0 +1,19 @@
+import { channel } from 'node:diagnostics_channel'
+import type { FastifyRequest } from 'fastify'
+import type { SessionEvents } from '../types/index.js'
+
+type Name = keyof SessionEvents
+type Facts<Key extends Name> = Omit<SessionEvents[Key], 'sessionName' | 'request'>
+
+// https://nodejs.org/api/diagnostics_channel.html: where nobody listens, telling costs one look at a property.
+const channels = {
+  loaded: channel('fastify-iron-session.loaded'),
+  rejected: channel('fastify-iron-session.rejected'),
+  saved: channel('fastify-iron-session.saved'),
+  destroyed: channel('fastify-iron-session.destroyed')
+}
+
+/** Tells who listens what became of a session: ids, reasons and sizes, never data. */
+export function tell<Key extends Name> (name: Key, sessionName: string, request: FastifyRequest, facts: () => Facts<Key>): void {
+  if (channels[name].hasSubscribers) channels[name].publish({ sessionName, request, ...facts() })
+}
