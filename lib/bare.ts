@@ -12,14 +12,14 @@ export const VERSION_SUFFIX = '~2'
  */
 export const META_KEY = 'fastify-iron-session'
 
-interface Meta { n: string, i: string, c: number, t?: number | false }
+interface Meta { n: string, i: string, c: number, t?: number | false, m?: number }
 
 /** The text to seal for iron-session: the data itself, and our key. @throws FST_SESSION_RESERVED_KEY */
-export function encodeBare (name: string, { id, createdAt, idle, text }: Envelope): string {
+export function encodeBare (name: string, { id, createdAt, idle, longest, text }: Envelope): string {
   if (Object.hasOwn(JSON.parse(text) as object, META_KEY)) {
     throw new errors.FST_SESSION_RESERVED_KEY(`Session key "${META_KEY}" is refused: with interop: 'iron-session' it is the plugin's own`)
   }
-  const meta: Meta = { n: name, i: id, c: createdAt, ...idle !== undefined && { t: idle } }
+  const meta: Meta = { n: name, i: id, c: createdAt, ...idle !== undefined && { t: idle }, ...longest !== undefined && { m: longest } }
   return `${text.slice(0, -1)}${text === '{}' ? '' : ','}${JSON.stringify(META_KEY)}:${JSON.stringify(meta)}}`
 }
 
@@ -39,8 +39,8 @@ export function decodeBare (name: string, sealed: string, now: number): Decoded 
   return meta.n === name ? loaded(data, meta, false) : { ok: false, reason: 'wrong-name' }
 }
 
-function loaded (data: object, { i: id, c: createdAt, t: idle }: Omit<Meta, 'n'>, converted: boolean): Decoded {
-  return { ok: true, data, envelope: { id, createdAt, idle, text: JSON.stringify(data), stored: false }, converted }
+function loaded (data: object, { i: id, c: createdAt, t: idle, m: longest }: Omit<Meta, 'n'>, converted: boolean): Decoded {
+  return { ok: true, data, envelope: { id, createdAt, idle, longest, text: JSON.stringify(data), stored: false }, converted }
 }
 
 function parse (text: string): Record<string, unknown> | undefined {
@@ -57,8 +57,9 @@ const isTime = (value: unknown): value is number => Number.isSafeInteger(value) 
 
 function isMeta (value: unknown): value is Meta {
   if (!isDictionary(value)) return false
-  const { n, i, c, t } = value as Partial<Meta>
-  return typeof n === 'string' && isId(i) && isTime(c) && (t === undefined || t === false || (typeof t === 'number' && t > 0))
+  const { n, i, c, t, m = 1 } = value as Partial<Meta>
+  const isTimeout = (seconds: unknown): boolean => typeof seconds === 'number' && seconds > 0
+  return typeof n === 'string' && isId(i) && isTime(c) && (t === undefined || t === false || isTimeout(t)) && isTimeout(m)
 }
 
 /** h3 (and Nuxt) seals an envelope of its own, which has what ours has: as bare data its key `data` would hide a member. */

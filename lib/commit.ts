@@ -37,31 +37,24 @@ export class Committer {
   }
 
   /**
-   * The onSend hook. A failure goes to the app's error handler, whose answer comes through here again: then the
+   * Saves at the end of a request. A failure goes to the app's error handler, whose answer comes through here again: then the
    * session is saved if the handler mended it, and otherwise the client keeps the cookie that it has. A store that
    * failed is not asked again.
    */
-  save (state: SessionState, request: FastifyRequest, reply: FastifyReply, done: (error?: unknown) => void): void {
-    if (state.abandoned) {
-      done()
-      return
-    }
+  save (state: SessionState, request: FastifyRequest, reply: FastifyReply): unknown {
+    if (state.abandoned) return undefined
     const failedBefore = state.failed
     const failed = (error: unknown): void => {
       state.abandoned = error instanceof errors.FST_SESSION_STORE
-      if (failedBefore) request.log.debug({ session: this.#config.sessionName, err: error }, 'session not saved')
-      done(failedBefore ? undefined : error)
+      if (!failedBefore) throw error
+      request.log.debug({ session: this.#config.sessionName, err: error }, 'session not saved')
     }
-    // Done is called outside the try: what the hooks after this one throw is not a failure to save.
-    let saving
     try {
-      saving = this.commit(state, request, reply)
+      const saving = this.commit(state, request, reply)
+      return saving instanceof Promise ? saving.catch(failed) : saving
     } catch (error) {
-      failed(error)
-      return
+      return failed(error)
     }
-    if (saving instanceof Promise) saving.then(() => { done() }, failed)
-    else done()
   }
 
   /**
@@ -102,21 +95,18 @@ export class Committer {
     state.failed = true
     const text = state.text()
     const action = decide(state, text)
-    if (action === 'nothing') return this.#settle(state, reply, text)
     const storage = this.#storage
+    if (storage !== undefined && (action !== 'nothing' || state.past.length > 0)) {
+      return this.#saveBeside(storage, state, request, reply, text)
+    }
+    if (action === 'nothing') return this.#settle(state, reply, text)
     if (reply.raw.headersSent) {
-      if (storage !== undefined) return this.#saveLate(storage, state, request, reply, text)
       this.warnLost(request)
       state.past.length = 0
       return this.#settle(state, reply, text)
     }
-    if (action === 'clear') {
-      return storage === undefined
-        ? this.#clear(state, request, reply)
-        : storage.end(state).then(() => this.#clear(state, request, reply))
-    }
+    if (action === 'clear') return this.#clear(state, request, reply)
     const checked = check(state, text)
-    if (storage !== undefined) return this.#keep(storage, state, request, reply, checked)
     const token = this.#sealer.seal(state.envelope(checked, false))
     return typeof token === 'string'
       ? this.#finish(state, request, reply, token, checked, false)
@@ -124,33 +114,38 @@ export class Committer {
   }
 
   /** The same where there is more than the cookie. */
-  async #keep (
-    storage: SessionStorage, state: SessionState, request: FastifyRequest, reply: FastifyReply, text: string
+  async #saveBeside (
+    storage: SessionStorage, state: SessionState, request: FastifyRequest, reply: FastifyReply, text: string | undefined
   ): Promise<string[]> {
-    const kept = await storage.keep(state, text, token => this.fits(token, state, this.#formatFor(state, request)))
-    if (kept === undefined) return this.#endedMeanwhile(state, request, reply, text)
-    if (kept.text !== text) Session.refill(state, kept.text)
-    if (kept.token === undefined) {
-      this.#tellSaved(state, request, kept.text)
-      return this.#settle(state, reply, kept.text)
+    // What was destroyed ends first, whatever becomes of that which was set after it.
+    if (state.status === 'destroyed') await storage.endPast(state)
+    if (reply.raw.headersSent) return await this.#saveLate(storage, state, request, reply, text)
+    if (text === EMPTY) {
+      await storage.end(state)
+      return this.#clear(state, request, reply)
     }
-    return this.#finish(state, request, reply, kept.token, kept.text, kept.stored)
+    const checked = check(state, text)
+    const kept = await storage.keep(state, checked, token => this.fits(token, state, this.#formatFor(state, request)))
+    if (kept === undefined) return this.#endedMeanwhile(state, request, reply, checked)
+    if (kept.text !== checked) Session.refill(state, kept.text)
+    if (kept.token !== undefined) return this.#finish(state, request, reply, kept.token, kept.text, kept.stored)
+    this.#tellSaved(state, request, kept.text)
+    return this.#settle(state, reply, kept.text)
   }
 
   /** The headers have left: what needs no cookie can still be saved, in the store. */
   async #saveLate (
     storage: SessionStorage, state: SessionState, request: FastifyRequest, reply: FastifyReply, text: string | undefined
   ): Promise<string[]> {
-    if (text === EMPTY) {
-      await storage.end(state)
-      return this.#settle(state, reply, text)
-    }
-    const checked = check(state, text)
-    await storage.endPast(state)
-    if (!state.stored) {
+    const isStored = state.stored
+    const ends = state.past.length > 0 || isStored
+    await (text === EMPTY ? storage.end(state) : storage.endPast(state))
+    if (text === EMPTY ? !ends : !isStored) {
       this.warnLost(request)
       return this.#settle(state, reply, text)
     }
+    if (text === EMPTY) return this.#settle(state, reply, text)
+    const checked = check(state, text)
     const kept = await storage.write(state, checked)
     if (kept === undefined) return this.#endedMeanwhile(state, request, reply, checked)
     if (kept !== checked) Session.refill(state, kept)
@@ -161,6 +156,7 @@ export class Committer {
   /** Another request ended the session while this one changed it: an ended session does not come back. */
   #endedMeanwhile (state: SessionState, request: FastifyRequest, reply: FastifyReply, text: string): string[] {
     request.log.warn({ session: this.#config.sessionName }, 'another request ended the session meanwhile: the change is lost')
+    state.status = 'lost'
     return this.#settle(state, reply, text)
   }
 
@@ -172,6 +168,7 @@ export class Committer {
   }
 
   #clear (state: SessionState, request: FastifyRequest, reply: FastifyReply): string[] {
+    if (state.held === 0) return this.#settle(state, reply, EMPTY)
     const cookies = clearCookies(this.#formatFor(state, request), state.held)
     state.cleared()
     return this.#write(state, reply, cookies)
@@ -261,6 +258,7 @@ function check (state: SessionState, text: string | undefined): string {
 
 /** The whole policy: what became of a session, and what that means for its cookie. */
 function decide (state: SessionState, text: string | undefined): 'nothing' | 'clear' | 'seal' {
+  if (state.status === 'lost') return 'nothing'
   const toSeal = text !== state.savedText || state.asked || state.due
   if (text !== EMPTY) return toSeal ? 'seal' : 'nothing'
   // An empty session needs no cookie: one that is there goes, if the session came from it or has ended.

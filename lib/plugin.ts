@@ -40,7 +40,7 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
   markRegistered(app, sessionName)
   app.decorateRequest(sessionName, { getter: read, setter: refuse } as never)
   app.addHook('onRequest', waits ? loadNow : remember)
-  app.addHook('onSend', save)
+  app.addHook('onSend', waits ? saveLater as typeof save : save)
 
   /** request.session */
   function read (this: Slotted): Session {
@@ -87,8 +87,19 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
 
   function save (request: FastifyRequest, reply: FastifyReply, _payload: unknown, done: (error?: unknown) => void): void {
     const state = (request as Slotted)[slot]
-    if (state instanceof SessionState && state.isRead) committer.save(state, request, reply, done)
-    else done()
+    try {
+      if (state instanceof SessionState && state.isRead) committer.save(state, request, reply)
+    } catch (error) {
+      done(error)
+      return
+    }
+    // Outside the try: what the hooks after this one throw is not a failure to save.
+    done()
+  }
+
+  async function saveLater (request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const state = (request as Slotted)[slot]
+    if (state instanceof SessionState && state.isRead) await committer.save(state, request, reply)
   }
 
   /** What changes once the headers have left cannot be saved any more; it is at least said. */

@@ -12,6 +12,7 @@ import { randomId } from './random.js'
 import { validate } from './schema.js'
 import { IronEngine } from './sealer-iron.js'
 import { NodeEngine } from './sealer-node.js'
+import type { Past } from './state.js'
 import { parseToken } from './token.js'
 import type { Engine, Opened } from './token.js'
 
@@ -75,10 +76,13 @@ export class SessionSealer {
     return Math.min(this.idleTimeout(idle), this.endOf(createdAt) - this.now())
   }
 
-  /** The last moment at which any cookie of a session may open, if none is sealed from now on; milliseconds since 1970. */
-  lastMoment ({ idle, createdAt }: Envelope): number {
-    const longest = Math.max(this.idleTimeout(idle), this.idleTimeout(undefined))
-    return Math.min(this.now() + longest + this.#skew, this.endOf(createdAt))
+  /**
+   * The last moment at which any cookie of a session may open, if none is sealed from now on; milliseconds since 1970, by
+   * the clock of the machine.
+   */
+  lastMoment ({ idle, longest, createdAt, sealExpiresAt }: Past): number {
+    const timeout = Math.max(this.idleTimeout(idle), this.idleTimeout(longest))
+    return Math.min(Math.max(this.now() + timeout, sealExpiresAt) + this.#skew, this.endOf(createdAt)) - this.#offset
   }
 
   seal (envelope: Envelope): MaybePromise<string> {

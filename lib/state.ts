@@ -8,13 +8,24 @@ import type { SessionConfig } from './options.js'
 import { randomId } from './random.js'
 import { describe } from './sealer.js'
 import type { SessionSealer, Verified } from './sealer.js'
-import type { Holder } from './storage.js'
 
 /**
  * What was asked of a session, beside changes to its data, which are found by comparing:
- * nothing · to be sealed whatever its data · a new id · its end · its end, and that has been saved
+ * nothing · to be sealed whatever its data · a new id · its end · its end, and that has been saved · another request
+ * has ended it, so that it cannot be saved
  */
-export type Status = 'unmodified' | 'touched' | 'regenerated' | 'destroyed' | 'ended'
+export type Status = 'unmodified' | 'touched' | 'regenerated' | 'destroyed' | 'ended' | 'lost'
+
+/** What a session was before it was given a new id: to be ended where it lives beside its cookies. */
+export interface Past extends Envelope {
+  /** How many writes to the store were done when it was read */
+  asOf: number
+  by: 'destroy' | 'regenerate'
+  /** When the seal expires that it came with, in milliseconds since 1970 */
+  sealExpiresAt: number
+  /** Whether it has been ended there */
+  isOver: boolean
+}
 
 /** One session of one request: everything about it that is not its data. */
 export class SessionState {
@@ -26,6 +37,8 @@ export class SessionState {
   isNew = true
   /** Whether the cookie that the client holds is of this session, not of one before it */
   isHeld = false
+  /** Whether this response has a seal of it */
+  isSealed = false
   /** Whether the app has asked for it; until then it takes no part in the response */
   isRead = false
   /** Whether saving it has failed, which the app's error handler knows already */
@@ -45,11 +58,12 @@ export class SessionState {
   stored = false
   /** How many writes to the store were done when it was read */
   asOf = 0
-  /** The sessions that it was before, which are to be ended where they live beside their cookies */
-  readonly past: Array<Envelope & Holder & { by: 'destroy' | 'regenerate' }> = []
+  /** The sessions that it was before */
+  readonly past: Past[] = []
   /** Cookie attributes of this response, where they differ from the registered ones */
   attributes: CookieAttributes | undefined
   idle: Envelope['idle']
+  longest: Envelope['longest']
   createdAt: number
   readonly #config: SessionConfig
   readonly #sealer: SessionSealer
@@ -65,6 +79,7 @@ export class SessionState {
       this.#id = envelope.id
       this.createdAt = envelope.createdAt
       this.idle = envelope.idle
+      this.longest = envelope.longest
       this.savedText = envelope.text
       this.stored = envelope.stored
       this.sealExpiresAt = expiresAt
@@ -116,22 +131,28 @@ export class SessionState {
     // One that nobody has had a seal of was never anywhere but here.
     if (this.sealExpiresAt !== 0) {
       const by = status === 'destroyed' ? 'destroy' : 'regenerate'
-      this.past.push({ ...this.envelope(EMPTY, this.stored), asOf: this.asOf, by })
+      const { asOf, sealExpiresAt } = this
+      this.past.push({ ...this.envelope(EMPTY, this.stored), asOf, sealExpiresAt, by, isOver: false })
     }
     this.status = status
     this.stored = false
     this.savedText = EMPTY
     this.isNew = true
     this.isHeld = false
+    this.isSealed = false
     this.stale = false
     this.sealExpiresAt = 0
     this.idle = undefined
+    this.longest = undefined
     this.createdAt = this.#sealer.now()
     this.#id = ''
   }
 
   persist (idle: number | false): void {
+    const before = this.#sealer.idleTimeout(this.idle) / 1000
     this.idle = idle === false ? false : parseTimeout('persist', idle, 'a number of seconds above 0, or false')
+    // Copies of its cookie from before may live longer than it does from here on: its revocation has to know.
+    if (this.sealExpiresAt !== 0 && this.#sealer.idleTimeout(this.idle) / 1000 < before) this.longest = Math.max(before, this.longest ?? 0)
     this.touch()
   }
 
@@ -143,7 +164,7 @@ export class SessionState {
 
   /** What is to be sealed */
   envelope (text: string, stored: boolean): Envelope {
-    return { id: this.id, createdAt: this.createdAt, idle: this.idle, text, stored }
+    return { id: this.id, createdAt: this.createdAt, idle: this.idle, longest: this.longest, text, stored }
   }
 
   /** The data as JSON without the checks; `undefined` where JSON refuses it, which differs from any text. */
@@ -157,7 +178,8 @@ export class SessionState {
 
   /** Takes note that all that was asked has been done: only what comes after counts as a change. */
   settle (text: string | undefined): void {
-    this.status = this.status === 'destroyed' || this.status === 'ended' ? 'ended' : 'unmodified'
+    if (this.status === 'destroyed') this.status = 'ended'
+    else if (this.status !== 'ended' && this.status !== 'lost') this.status = 'unmodified'
     if (text !== undefined) this.savedText = text
   }
 
@@ -168,6 +190,7 @@ export class SessionState {
     this.savedText = text
     this.held = held
     this.isHeld = true
+    this.isSealed = true
     this.stale = false
     this.rejected = false
     this.sealExpiresAt = this.#sealer.now() + this.#sealer.idleTimeout(this.idle)

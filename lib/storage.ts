@@ -2,35 +2,19 @@ import type { FastifyRequest } from 'fastify'
 import type { RevocationCheck, RevocationList } from '../types/index.js'
 import { findReservedKey, isDictionary } from './data.js'
 import type { Envelope } from './envelope.js'
-import { Lru } from './lru.js'
 import type { SessionConfig } from './options.js'
 import { describe } from './sealer.js'
 import type { Loaded, SessionSealer } from './sealer.js'
-import type { SessionState } from './state.js'
+import type { Past, SessionState } from './state.js'
 import { inTime, StoreClient, unavailable } from './store.js'
-
-/** How many sessions' last writes are remembered, to notice requests that overlap with them */
-const WRITES = 10_000
+import { turnsFor } from './turns.js'
+import type { Holder, Turns } from './turns.js'
 
 /** How often a change is tried again that others keep overtaking */
 const ATTEMPTS = 10
 
-/** A write of a session's entry by this process. */
-interface Write {
-  /** Which one it was, by the count of writes that are done; until it is done itself, Infinity */
-  nth: number
-  done: Promise<void>
-}
-
 /** What a session's cookies are to hold, `undefined` where they may stay as they are, and its text. */
 export interface Kept { token: string | undefined, text: string, stored: boolean }
-
-/** Which entry a request has, and which writes it knows of. */
-export interface Holder {
-  readonly id: string
-  /** How many writes were done when it was read */
-  asOf: number
-}
 
 /** Where sessions live beside their cookies: entries in the store, and the list of those that were revoked. */
 export class SessionStorage {
@@ -41,8 +25,7 @@ export class SessionStorage {
   readonly #timeout: number
   readonly #where: SessionConfig['storage']
   readonly #rolling: boolean
-  readonly #writes = new Lru<Write>(WRITES)
-  #done = 0
+  readonly #turns: Turns | undefined
 
   private constructor ({ store, storage, rolling, isRevoked, storeTimeout }: SessionConfig, sealer: SessionSealer) {
     this.#sealer = sealer
@@ -50,6 +33,7 @@ export class SessionStorage {
     this.#rolling = rolling
     this.#timeout = storeTimeout
     this.#client = store && new StoreClient(store, storeTimeout)
+    this.#turns = store && turnsFor(store)
     this.#list = typeof isRevoked === 'object' ? isRevoked : undefined
     this.#check = typeof isRevoked === 'object' ? (info, request) => isRevoked.check(info, request) : isRevoked
   }
@@ -61,7 +45,7 @@ export class SessionStorage {
 
   /** How many writes are done: what a request that reads now will know of. */
   get now (): number {
-    return this.#done
+    return this.#turns?.now ?? 0
   }
 
   /** Goes on where unsealing ends: refuses what was revoked, and fetches what is in the store. */
@@ -98,8 +82,8 @@ export class SessionStorage {
     const kept = await this.write(state, text)
     if (kept === undefined) return undefined
     await this.endPast(state)
-    // The cookie has nothing but the id: it changes where its time or its secret does.
-    const stays = this.#rolling && state.stored && !state.asked && !state.due
+    // The cookie has nothing but the id: it changes where its time or its secret does. One of this very response is told again.
+    const stays = this.#rolling && state.stored && !state.isSealed && !state.asked && !state.due
     return { token: stays ? undefined : await this.#sealer.seal(state.envelope(kept, true)), text: kept, stored: true }
   }
 
@@ -119,34 +103,39 @@ export class SessionStorage {
    * `undefined` where another request has ended it
    */
   async write (state: SessionState, text: string): Promise<string | undefined> {
-    const client = this.#client!
-    const { id, savedText: base } = state
-    const ttl = this.#ttl(state)
-    if (!state.stored) {
-      await this.#inTurn(state, async () => { await client.set(id, text, ttl) })
-      return text
-    }
-    if (client.canTouch && text === base) {
-      await client.touch(id, ttl)
-      return text
-    }
-    return await this.#inTurn(state, async isAlone => {
-      let [theirs, merged] = [base, text]
-      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-        if (!isAlone || attempt > 0) {
-          const entry = await client.get(id)
-          if (entry === undefined || parse(entry) === undefined) return undefined
-          theirs = entry
-          merged = merge(base, text, theirs)
-        }
-        if (!client.canReplace) {
-          await client.set(id, merged, ttl)
-          return merged
-        }
-        if (await client.replace(id, theirs, merged, ttl)) return merged
-      }
-      throw unavailable('replace', 'was overtaken by other requests again and again', undefined)
+    let kept: string | undefined
+    await this.#turn(state, async ({ isAlone, until }) => {
+      // A longer time that another request has given it (a persist, say) holds.
+      const ttl = Math.max(this.#ttl(state), until - Date.now())
+      kept = state.stored ? await this.#update(state, text, ttl, isAlone) : await this.#create(state.id, text, ttl)
+      return kept === undefined ? undefined : Date.now() + ttl
     })
+    return kept
+  }
+
+  async #create (id: string, text: string, ttl: number): Promise<string> {
+    await this.#client!.set(id, text, ttl)
+    return text
+  }
+
+  async #update ({ id, savedText: base }: SessionState, text: string, ttl: number, isAlone: boolean): Promise<string | undefined> {
+    const client = this.#client!
+    let [theirs, merged] = [base, text]
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      if (!isAlone || attempt > 0) {
+        const entry = await client.get(id)
+        if (entry === undefined || parse(entry) === undefined) return undefined
+        theirs = entry
+        merged = merge(base, text, theirs)
+      }
+      if (client.canTouch && merged === theirs) {
+        await client.touch(id, ttl)
+        return merged
+      }
+      if (!client.canReplace) return await this.#create(id, merged, ttl)
+      if (await client.replace(id, theirs, merged, ttl)) return merged
+    }
+    throw unavailable('replace', 'was overtaken by other requests again and again', undefined)
   }
 
   /** Ends a session where it lives beside its cookies, and what it was before. */
@@ -158,42 +147,35 @@ export class SessionStorage {
 
   /** Ends what a session was before, in the store and on the list. */
   async endPast ({ past }: SessionState): Promise<void> {
-    for (const envelope of past) {
-      if (envelope.stored) await this.#remove(envelope)
-      await this.#revoke(envelope)
+    for (const one of past) {
+      if (one.isOver) continue
+      if (one.stored) await this.#remove(one)
+      await this.#revoke(one)
+      one.isOver = true
     }
   }
 
   async #remove (holder: Holder): Promise<void> {
-    await this.#inTurn(holder, async () => { await this.#client!.delete(holder.id) })
+    await this.#turn(holder, async () => {
+      await this.#client!.delete(holder.id)
+      return 0
+    })
   }
 
-  async #revoke (envelope: Envelope): Promise<void> {
+  async #turn (holder: Holder, write: Parameters<Turns['take']>[2]): Promise<void> {
+    await this.#turns!.take(holder, async other => { await this.#client!.wait(other) }, write)
+  }
+
+  async #revoke (past: Past): Promise<void> {
     const list = this.#list
     if (list === undefined) return
-    const info = describe(this.#sealer, envelope, this.#sealer.lastMoment(envelope), null, false)
+    const info = describe(this.#sealer, past, this.#sealer.lastMoment(past), null, false)
     await inTime('revoke', this.#timeout, async () => { await list.revoke(info) })
   }
 
   /** Milliseconds. Stores take 0 for «never». */
   #ttl (session: Pick<Envelope, 'idle' | 'createdAt'>): number {
     return Math.max(1, Math.ceil(this.#sealer.lifetime(session)))
-  }
-
-  /** One write of an entry after the other, as far as this process goes. */
-  async #inTurn<T> (holder: Holder, write: (alone: boolean) => Promise<T>): Promise<T> {
-    const before = this.#writes.get(holder.id)
-    const alone = before === undefined || before.nth <= holder.asOf
-    let finish!: () => void
-    const turn: Write = { nth: Infinity, done: new Promise(resolve => { finish = resolve }) }
-    this.#writes.set(holder.id, turn)
-    try {
-      if (!alone) await this.#client!.wait(before.done)
-      return await write(alone)
-    } finally {
-      turn.nth = holder.asOf = ++this.#done
-      finish()
-    }
   }
 }
 

@@ -1,11 +1,14 @@
 import type { ExpressStore, RevocationList, SessionStore } from '../types/index.js'
-import { invalid } from './checks.js'
+import { invalid, refused } from './checks.js'
 import { errors } from './errors.js'
 
 /** @throws FST_SESSION_INVALID_OPTION where a value does not have the methods of a store */
 export function parseStore<Store extends object> (option: string, store: Store, methods: string[]): Store {
   const missing = methods.filter(name => typeof (Object(store) as Record<string, unknown>)[name] !== 'function')
   if (missing.length > 0) throw invalid(option, `an object with the methods ${methods.join(', ')}`, store)
+  if ((store as { opts?: { emitErrors?: boolean } }).opts?.emitErrors === false) {
+    throw refused(option, 'a Keyv with emitErrors: false hides its failures, and an outage would log everybody out')
+  }
   return store
 }
 
@@ -13,6 +16,25 @@ export const STORE_METHODS = ['get', 'set', 'delete']
 
 /** What stores with events have in common: Keyv reports failures so, and answers as if nothing were there. */
 interface Emitter { on? (event: 'error', listener: (error: unknown) => void): unknown }
+
+/** How often a store has reported a failure, and the last one. */
+interface Reports { count: number, last: unknown }
+
+const reports = new WeakMap<object, Reports>()
+
+/** One listener for each store, however many use it. */
+function reportsOf (store: object): Reports {
+  const known = reports.get(store)
+  if (known !== undefined) return known
+  const own: Reports = { count: 0, last: undefined }
+  const { on } = store as Emitter
+  on?.call(store, 'error', error => {
+    own.count++
+    own.last = error
+  })
+  reports.set(store, own)
+  return own
+}
 
 /** Keyv's `getRaw`, which does not hide the failures of its adapter as its `get` does. */
 interface Raw { getRaw? (id: string): Promise<{ value?: unknown } | null | undefined> }
@@ -23,8 +45,7 @@ export class StoreClient {
   readonly canReplace: boolean
   readonly #store: SessionStore & Raw
   readonly #timeout: number
-  #failures = 0
-  #failure: unknown
+  readonly #reports: Reports
 
   /** @param timeout seconds */
   constructor (store: SessionStore, timeout: number) {
@@ -32,25 +53,26 @@ export class StoreClient {
     this.#timeout = timeout
     this.canTouch = typeof store.touch === 'function'
     this.canReplace = typeof store.replace === 'function'
-    const { on } = store as Emitter
-    on?.call(store, 'error', error => {
-      this.#failures++
-      this.#failure = error
-    })
+    this.#reports = reportsOf(store)
   }
 
   /** The value of an id as JSON text, `undefined` where there is none. Some stores parse JSON by themselves. */
   async get (id: string): Promise<string | undefined> {
     const store = this.#store
-    const value = await this.#call('get', async () => {
-      return typeof store.getRaw === 'function' ? (await store.getRaw(id))?.value : await store.get(id)
-    }, value => value !== undefined && value !== null)
-    if (value === undefined || value === null) return undefined
-    return typeof value === 'string' ? value : JSON.stringify(value)
+    return await this.#call('get', async () => {
+      const value = typeof store.getRaw === 'function'
+        ? await store.getRaw(id).then(entry => entry?.value, unreadable)
+        : await store.get(id)
+      if (value === undefined || value === null) return undefined
+      return typeof value === 'string' ? value : JSON.stringify(value)
+    }, value => value !== undefined)
   }
 
   async set (id: string, value: string, ttlMs: number): Promise<void> {
-    await this.#call('set', async () => await this.#store.set(id, value, ttlMs))
+    await this.#call('set', async () => {
+      // Keyv's sign of a failure
+      if (await this.#store.set(id, value, ttlMs) === false) throw new Error('the store answered false')
+    })
   }
 
   async delete (id: string): Promise<void> {
@@ -74,9 +96,10 @@ export class StoreClient {
 
   /** @param proves whether an answer proves that the call did not fail, whatever was reported meanwhile */
   async #call<T> (name: string, call: () => Promise<T>, proves: (answer: T) => boolean = () => false): Promise<T> {
-    const before = this.#failures
-    const answer = await inTime(name, this.#timeout, call, () => this.#failures === before ? undefined : this.#failure)
-    if (this.#failures !== before && !proves(answer)) throw unavailable(name, 'failed', this.#failure)
+    const { count } = this.#reports
+    const reported = (): unknown => this.#reports.count === count ? undefined : this.#reports.last
+    const answer = await inTime(name, this.#timeout, call, reported)
+    if (this.#reports.count !== count && !proves(answer)) throw unavailable(name, 'failed', this.#reports.last)
     return answer
   }
 }
@@ -124,8 +147,9 @@ export function fromExpressStore (store: ExpressStore): SessionStore {
   parseStore('store', store, ['get', 'set', 'destroy'])
   const adapted: SessionStore = {
     async get (id) {
-      const session = await promised<{ data?: unknown } | null | undefined>(done => store.get(id, done)).catch(ignoreMissing)
-      return session === undefined || session === null ? undefined : JSON.stringify(session.data ?? null)
+      const session = await promised<{ data?: unknown } | null>(done => store.get(id, done)).catch(ignoreMissing).catch(unreadable)
+      if (session === undefined || session === null) return undefined
+      return typeof session === 'string' ? session : JSON.stringify(session.data ?? null)
     },
     async set (id, value, ttlMs) {
       await promised(done => store.set(id, { cookie: cookieFor(ttlMs), data: JSON.parse(value) as unknown }, done))
@@ -135,7 +159,9 @@ export function fromExpressStore (store: ExpressStore): SessionStore {
     }
   }
   if (typeof store.touch === 'function') {
-    adapted.touch = async (id, ttlMs) => await promised(done => store.touch!(id, { cookie: cookieFor(ttlMs) }, done))
+    adapted.touch = async (id, ttlMs) => {
+      await promised(done => store.touch!(id, { cookie: cookieFor(ttlMs) }, done)).catch(ignoreMissing)
+    }
   }
   return adapted
 }
@@ -157,6 +183,15 @@ async function promised<T> (call: (done: (error?: unknown, answer?: T) => void) 
 /** A store of files has no file for an id that it does not know. express-session sees no failure in that either. */
 function ignoreMissing (error: unknown): undefined {
   if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+}
+
+/**
+ * A store that cannot parse an entry of its own has not failed: the entry is no session. Its error would show a piece of
+ * the entry besides.
+ */
+function unreadable (error: unknown): string {
+  if ((error as Error).name === 'SyntaxError') return 'null'
+  throw error
 }
 
 /** Longer than anything that holds a connection open, and only for lists that are used outside the plugin. */

@@ -92,7 +92,7 @@ for (const [title, makeStore, processes] of topologies) {
     const run = async (changes: [string, string]): Promise<Awaited<ReturnType<typeof overlap>> & { nodes: [Node, Node] }> => {
       const store = makeStore()
       const first = await makeNode(store)
-      const nodes: [Node, Node] = [first, processes === 1 ? first : await makeNode(store)]
+      const nodes: [Node, Node] = [first, processes === 1 ? first : await makeNode(store.beside())]
       return { nodes, ...await overlap(nodes, store, changes) }
     }
     t.same((await run(['c', 'd'])).data, [{ a: 1, b: 1, c: 1, d: 1 }])
@@ -116,8 +116,77 @@ for (const [title, makeStore, processes] of topologies) {
 
 t.test('two processes and a plain store: the later change wins, whole', async t => {
   const store = new TestStore()
-  const nodes: [Node, Node] = [await makeNode(store), await makeNode(store)]
+  const nodes: [Node, Node] = [await makeNode(store), await makeNode(store.beside())]
   t.same((await overlap(nodes, store, ['c', 'd'])).data, [{ a: 1, b: 1, d: 1 }])
+})
+
+t.test('two apps of one process that share a store are one process', async t => {
+  const store = new TestStore()
+  const nodes: [Node, Node] = [await makeNode(store), await makeNode(store)]
+  t.same((await overlap(nodes, store, ['c', 'd'])).data, [{ a: 1, b: 1, c: 1, d: 1 }])
+})
+
+t.test('an ended session does not come back by a second save, nor by one after a failure', async t => {
+  for (const fails of [false, true]) {
+    const store = new TestStore()
+    const app = await makeApp({ store }, {
+      '/start': request => { bag(request).a = 1 },
+      '/end': request => { request.session.destroy() },
+      '/late': async (request, reply) => {
+        await new Jar(app).get('/end', { cookie: request.headers.cookie! })
+        bag(request).b = 1
+        if (fails) store.fails.set('get', new Error('down'))
+        await app.session.commit(request, reply).catch(() => {})
+        store.fails.clear()
+        bag(request).b = 2
+        await app.session.commit(request, reply)
+        bag(request).b = 3
+      }
+    })
+    const jar = new Jar(app)
+    await jar.get('/start')
+    const { status, setCookies } = await jar.get('/late')
+    t.same([status, setCookies, store.values], [200, [], []])
+  }
+})
+
+t.test('a read that is due to be renewed does not bring back what another request has moved or ended', async t => {
+  for (const store of [new TestStore(), new TestStore('touch')]) {
+    const gates = new Gates()
+    const app = await makeApp({ store }, {
+      '/start': request => { bag(request).a = 1 },
+      '/renew': async request => { request.session.touch(); await gates.pass('renew') },
+      '/login': request => { request.session.regenerate(['a' as 'note']) }
+    })
+    const jar = new Jar(app)
+    await jar.get('/start')
+    const cookie = jar.header()
+    const renewing = new Jar(app).get('/renew', { cookie })
+    await gates.arrival('renew')
+    await jar.get('/login')
+    gates.open('renew')
+    t.same((await renewing).setCookies, [], 'the old id would take the place of the new one')
+    t.same(store.values, [{ a: 1 }])
+  }
+})
+
+t.test('a longer time that another request has given the session holds', async t => {
+  const store = new TestStore()
+  const gates = new Gates()
+  const app = await makeApp({ store, idleTimeout: 100 }, {
+    '/start': request => { bag(request).a = 1 },
+    '/change': async request => { bag(request).b = 1; await gates.pass('change') },
+    '/remember': request => { request.session.persist(5000) }
+  })
+  const jar = new Jar(app)
+  await jar.get('/start')
+  const changing = new Jar(app).get('/change', { cookie: jar.header() })
+  await gates.arrival('change')
+  await jar.get('/remember')
+  gates.open('change')
+  await changing
+  t.ok([...store.entries.values()][0]!.expiresAt - Date.now() > 4_900_000)
+  t.same(store.values, [{ a: 1, b: 1 }])
 })
 
 t.test('writes of one session go one after the other, also where the store is slow', async t => {

@@ -77,6 +77,45 @@ t.test('a destroy() that fails is a 503 that still clears the cookie', async t =
   t.equal(seen[0]!.cause, down)
 })
 
+t.test('what was destroyed is ended, though what was set after it cannot be saved', async t => {
+  const unsavable = { bigint: 10n, large: 'x'.repeat(5000), nan: NaN }
+  for (const [kind, value] of Object.entries(unsavable)) {
+    const [store, list] = [new TestStore(), new TestStore()]
+    for (const options of [{ store }, { isRevoked: denylist(list) }]) {
+      if (kind === 'large' && 'store' in options) continue
+      const app = await makeApp(options, { ...routes, '/end': request => { request.session.destroy(); request.session.any = value } })
+      const jar = new Jar(app)
+      await jar.get('/count')
+      const copy = jar.header()
+      const { status, setCookies } = await jar.get('/end')
+      t.equal(status, 500)
+      t.match(setCookies, [/^session=; Max-Age=0/])
+      t.equal((await new Jar(app).get('/read', { cookie: copy })).json.views, null, kind)
+    }
+    t.same([store.entries.size, list.entries.size], [0, 1])
+  }
+})
+
+t.test('a destroy() that failed can be tried again by commit', async t => {
+  const store = new TestStore()
+  const app = await makeApp({ store }, {
+    '/count': count,
+    '/end': async (request, reply) => {
+      request.session.destroy()
+      store.fails.set('delete', down)
+      await t.rejects(app.session.commit(request, reply), { code: 'FST_SESSION_STORE' })
+      store.fails.clear()
+      await app.session.commit(request, reply)
+    }
+  })
+  const jar = new Jar(app)
+  await jar.get('/count')
+  const { status, setCookies } = await jar.get('/end')
+  t.equal(status, 200)
+  t.match(setCookies, [/^session=; Max-Age=0/])
+  t.same(store.values, [])
+})
+
 t.test('a session that could not be loaded is no empty session, wherever it is read', async t => {
   const store = new TestStore()
   const app = await makeApp({ store }, {
@@ -226,6 +265,32 @@ t.test('Keyv as it is: a failure that it hides is a failure all the same', async
       t.equal((await new Jar(listed.app).get('/read', { cookie: token })).status, 503, 'a list that is away lets nobody in')
     }
   }
+})
+
+t.test('a Keyv that hides its failures altogether is refused', async t => {
+  await t.rejects(async () => { await makeApp({ store: new Keyv({ emitErrors: false }) }) }, { code: 'FST_SESSION_INVALID_OPTION', message: /"store" is refused: .*emitErrors/ })
+})
+
+t.test('a store has one listener, however many apps use it, and one that answers false has failed', async t => {
+  const emitter = Object.assign(new EventEmitter(), { get: async () => undefined, set: async () => false, delete: async () => {} })
+  for (let time = 0; time < 12; time++) {
+    const { app, seen } = await makeFailing({ store: emitter, isRevoked: denylist(emitter) })
+    t.equal((await new Jar(app).get('/count')).status, 503)
+    t.match(seen, [{ cause: /answered false/ }])
+    await app.close()
+  }
+  t.equal(emitter.listenerCount('error'), 1)
+})
+
+t.test('an entry that Keyv cannot read is an invalid session, and no piece of it is shown', async t => {
+  const adapter = new Adapter(false)
+  const lines: Array<Record<string, unknown>> = []
+  const { app } = await makeFailing({ store: new Keyv(adapter as unknown as KeyvStoreAdapter) }, lines)
+  const jar = new Jar(app)
+  await jar.get('/count')
+  for (const key of adapter.entries.keys()) adapter.entries.set(key, 'pin4711 secret')
+  t.match(await jar.get('/read'), { status: 200, json: { reason: 'invalid' } })
+  t.notMatch(JSON.stringify(lines), 'pin4711')
 })
 
 t.test('a store that reports why it does not answer is quoted in the cause', async t => {

@@ -44,7 +44,8 @@ t.test('an entry of the list lives as long as any cookie of the session may open
     [{ idleTimeout: 1000, absoluteTimeout: 1500 }, 900, undefined, 600],
     [{ idleTimeout: 1000, absoluteTimeout: false }, 0, 5000, 5060],
     [{ idleTimeout: 1000, absoluteTimeout: false }, 0, 10, 1060],
-    [{ idleTimeout: 1000, iron: { timestampSkewSec: 5 } }, 0, undefined, 1005]
+    [{ idleTimeout: 1000, iron: { timestampSkewSec: 5 } }, 0, undefined, 1005],
+    [{ idleTimeout: 1000, iron: { localtimeOffsetMsec: -3_600_000 } }, 0, undefined, 1060]
   ]
   for (const [options, age, persist, left] of times) {
     await t.test(JSON.stringify([options, age, persist]), async t => {
@@ -80,6 +81,46 @@ t.test('a copy that was rolled after it was stolen is refused too', async t => {
     t.clock.advance(seconds * 1000)
     t.equal((await new Jar(app).get('/read', { cookie: thief.header() })).json.views, null)
   }
+})
+
+t.test('a copy from before persist() was shortened is refused to its end', async t => {
+  for (const interop of [false, 'iron-session'] as const) {
+    await t.test(String(interop), async t => {
+      t.clock.enter()
+      t.clock.travel(1.9e12)
+      const store = new TestStore()
+      const app = await makeApp({ isRevoked: denylist(store), idleTimeout: 1000, interop }, {
+        ...routes,
+        '/long': request => { request.session.persist(50_000) },
+        '/short': request => { request.session.persist(10) },
+        '/middle': request => { request.session.persist(20) }
+      })
+      const jar = new Jar(app)
+      await jar.get('/count')
+      await jar.get('/long')
+      const copy = { cookie: jar.header() }
+      for (const url of ['/short', '/middle', '/count', '/destroy']) await jar.get(url)
+      t.clock.advance(20_000_000)
+      t.equal((await new Jar(app).get('/read', copy)).json.reason, 'revoked')
+      t.clock.advance(29_990_000)
+      t.equal((await new Jar(app).get('/read', copy)).json.views, null)
+    })
+  }
+})
+
+t.test('what is lost after the headers is said, also with a list alone', async t => {
+  const lines: Array<Record<string, unknown>> = []
+  const app = await makeApp({ isRevoked: denylist(new TestStore()) }, {
+    '/late': async (request, reply) => {
+      reply.hijack()
+      reply.raw.writeHead(200)
+      request.session.clear()
+      t.same(await app.session.commit(request, reply), [])
+      reply.raw.end()
+    }
+  }, logTo(lines, 'warn'))
+  await new Jar(app).get('/late', { cookie: await app.session.cookie({ views: 1 }) })
+  t.match(lines, [{ msg: /after the response headers were sent/ }])
 })
 
 t.test('a session that is new, or unchanged, or only cleared, is not put on the list', async t => {

@@ -297,6 +297,36 @@ t.test('a store that parses JSON by itself is understood', async t => {
   t.same((await jar.get('/count')).json, { views: 2 })
 })
 
+t.test('a second commit of one response gives its cookie again', async t => {
+  const app = await makeApp({ store: new TestStore() }, {
+    '/': async (request, reply) => {
+      request.session.views = 1
+      t.equal((await app.session.commit(request, reply)).length, 1)
+      request.session.note = 'more'
+      const cookies = await app.session.commit(request, reply)
+      reply.hijack()
+      reply.raw.writeHead(200, { 'set-cookie': cookies }).end('{}')
+    },
+    '/data': request => request.session.data()
+  })
+  const jar = new Jar(app)
+  t.equal((await jar.get('/')).setCookies.length, 1)
+  t.same((await jar.get('/data')).json, { views: 1, note: 'more' })
+})
+
+t.test('a response that Fastify cannot send is its 500, and the process goes on', async t => {
+  for (const options of [{ store: new TestStore() }, { iron: { integrity: { iterations: 2 } } }, {}]) {
+    const app = await makeApp(options, {
+      '/header': (request, reply) => { request.session.views = 1; reply.header('content-disposition', 'attachment; filename="€"') },
+      '/payload': (request, reply) => { request.session.views = 1; reply.type('text/plain'); return { a: 1 } },
+      '/read': read
+    })
+    const jar = new Jar(app)
+    for (const url of ['/header', '/payload']) t.equal((await jar.get(url)).status, 500, url)
+    t.equal((await jar.get('/read')).status, 200)
+  }
+})
+
 t.test('a session is loaded before the hooks of the app, and an earlier read says so', async t => {
   const app = await makeApp({ store: new TestStore() }, { '/': count }, {}, app => {
     app.addHook('onRequest', async request => { request.session.touch() })

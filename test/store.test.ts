@@ -76,6 +76,12 @@ t.test('failures are rejections, however the store has them', async t => {
   callbacks.error = Object.assign(new Error('no file'), { code: 'ENOENT' })
   t.equal(await failing.get('id'), undefined, 'a store of files has none for an unknown id')
   await failing.delete('id')
+  const touching = fromExpressStore({ ...callbacks, get: callbacks.get, set: callbacks.set, destroy: callbacks.destroy, touch: (_id, _session, done) => { done!(callbacks.error) } })
+  await touching.touch!('id', 1)
+  callbacks.error = down
+  await t.rejects(touching.touch!('id', 1), down)
+  callbacks.error = new SyntaxError('Unexpected token "s" in "secret"')
+  t.equal(await failing.get('id'), 'null', 'an entry that it cannot parse is no session')
 })
 
 t.test('express-session\'s own MemoryStore works, touch and end included', async t => {
