@@ -99,11 +99,11 @@ export class Committer {
     if (storage !== undefined && (action !== 'nothing' || state.past.length > 0)) {
       return this.#saveBeside(storage, state, request, reply, text)
     }
-    if (action === 'nothing') return this.#settle(state, reply, text)
-    if (reply.raw.headersSent) {
+    if (action === 'nothing') return this.#settle(state, request, reply, text)
+    if (haveHeadersLeft(request, reply)) {
       this.warnLost(request)
       state.past.length = 0
-      return this.#settle(state, reply, text)
+      return this.#settle(state, request, reply, text)
     }
     if (action === 'clear') return this.#clear(state, request, reply)
     const checked = check(state, text)
@@ -119,7 +119,7 @@ export class Committer {
   ): Promise<string[]> {
     // What was destroyed ends first, whatever becomes of that which was set after it.
     if (state.status === 'destroyed') await storage.endPast(state)
-    if (reply.raw.headersSent) return await this.#saveLate(storage, state, request, reply, text)
+    if (haveHeadersLeft(request, reply)) return await this.#saveLate(storage, state, request, reply, text)
     if (text === EMPTY) {
       await storage.end(state)
       return this.#clear(state, request, reply)
@@ -130,7 +130,7 @@ export class Committer {
     if (kept.text !== checked) Session.refill(state, kept.text)
     if (kept.token !== undefined) return this.#finish(state, request, reply, kept.token, kept.text, kept.stored)
     this.#tellSaved(state, request, kept.text)
-    return this.#settle(state, reply, kept.text)
+    return this.#settle(state, request, reply, kept.text)
   }
 
   /** The headers have left: what needs no cookie can still be saved, in the store. */
@@ -142,33 +142,33 @@ export class Committer {
     await (text === EMPTY ? storage.end(state) : storage.endPast(state))
     if (text === EMPTY ? !ends : !isStored) {
       this.warnLost(request)
-      return this.#settle(state, reply, text)
+      return this.#settle(state, request, reply, text)
     }
-    if (text === EMPTY) return this.#settle(state, reply, text)
+    if (text === EMPTY) return this.#settle(state, request, reply, text)
     const checked = check(state, text)
     const kept = await storage.write(state, checked)
     if (kept === undefined) return this.#endedMeanwhile(state, request, reply, checked)
     if (kept !== checked) Session.refill(state, kept)
     this.#tellSaved(state, request, kept)
-    return this.#settle(state, reply, kept)
+    return this.#settle(state, request, reply, kept)
   }
 
   /** Another request ended the session while this one changed it: an ended session does not come back. */
   #endedMeanwhile (state: SessionState, request: FastifyRequest, reply: FastifyReply, text: string): string[] {
     request.log.warn({ session: this.#config.sessionName }, 'another request ended the session meanwhile: the change is lost')
     state.status = 'lost'
-    return this.#settle(state, reply, text)
+    return this.#settle(state, request, reply, text)
   }
 
-  #settle (state: SessionState, reply: FastifyReply, text: string | undefined): string[] {
+  #settle (state: SessionState, request: FastifyRequest, reply: FastifyReply, text: string | undefined): string[] {
     state.settle(text)
     state.failed = false
-    if (this.#config.cacheHeaders && !reply.raw.headersSent) varyByCookie(reply)
+    if (this.#config.cacheHeaders && !haveHeadersLeft(request, reply)) varyByCookie(reply)
     return []
   }
 
   #clear (state: SessionState, request: FastifyRequest, reply: FastifyReply): string[] {
-    if (state.held === 0) return this.#settle(state, reply, EMPTY)
+    if (state.held === 0) return this.#settle(state, request, reply, EMPTY)
     const cookies = clearCookies(this.#formatFor(state, request), state.held)
     state.cleared()
     return this.#write(state, reply, cookies)
@@ -254,6 +254,11 @@ export class Committer {
 /** The data that is to be kept, checked unless it is what came. */
 function check (state: SessionState, text: string | undefined): string {
   return text === state.savedText ? text : serialize(state.session, text)
+}
+
+/** Whether it is too late for a header. A websocket's answer leaves past Node's ServerResponse, which does not know of it. */
+function haveHeadersLeft (request: FastifyRequest, reply: FastifyReply): boolean {
+  return reply.raw.headersSent || (request.raw.headers.upgrade !== undefined && reply.sent)
 }
 
 /** The whole policy: what became of a session, and what that means for its cookie. */

@@ -104,7 +104,8 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
 
   /** What changes once the headers have left cannot be saved any more; it is at least said. */
   function watch (state: SessionState, request: FastifyRequest, reply: FastifyReply): void {
-    reply.raw.on('finish', () => {
+    // A websocket's answer never finishes, it ends with its connection.
+    reply.raw.on(request.raw.headers.upgrade === undefined ? 'finish' : 'close', () => {
       if (!state.failed && state.changed) committer.warnLost(request)
     })
   }

@@ -15,6 +15,7 @@ const snippets = [...`${readme}\n${security}`.matchAll(/^ *```ts\n(.*?)^ *```$/g
 /** What a snippet that starts in the middle of an app takes as given. */
 const given = `
 import sessionPlugin from 'fastify-iron-session'
+import type { OutgoingHttpHeaders } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 declare const app: FastifyInstance
 declare function rememberSession (userId: string, sessionId: string): Promise<void>

@@ -2,12 +2,12 @@ import type { createClient } from 'redis'
 import type { UserSessions } from '../login/app.js'
 import type { RedisSessionStore } from './store.js'
 
-type Client = Pick<ReturnType<typeof createClient>, 'multi' | 'sMembers' | 'del'>
+type Client = Pick<ReturnType<typeof createClient>, 'multi' | 'zRange' | 'zRem'>
 
 /** Longer than any session lives: the default of `absoluteTimeout` */
 const DAYS_90 = 90 * 24 * 60 * 60 // seconds
 
-/** The ids of each user's sessions, in a Redis set. Ending a session is deleting its entry, on whatever node it is in use. */
+/** The ids of each user's sessions, by the time of their login. Ending a session is deleting its entry, on whatever node it is in use. */
 export class RedisUserSessions implements UserSessions {
   readonly #client: Client
   readonly #store: RedisSessionStore
@@ -18,13 +18,20 @@ export class RedisUserSessions implements UserSessions {
   }
 
   async add (userId: string, sessionId: string): Promise<void> {
-    await this.#client.multi().sAdd(keyOf(userId), sessionId).expire(keyOf(userId), DAYS_90).exec()
+    const now = Math.floor(Date.now() / 1000)
+    await this.#client.multi()
+      .zAdd(keyOf(userId), { score: now, value: sessionId })
+      .zRemRangeByScore(keyOf(userId), 0, now - DAYS_90)
+      .expire(keyOf(userId), DAYS_90)
+      .exec()
   }
 
   async endAll (userId: string): Promise<void> {
-    const ids = await this.#client.sMembers(keyOf(userId))
+    const ids = await this.#client.zRange(keyOf(userId), 0, -1)
+    if (ids.length === 0) return
     await Promise.all(ids.map(async id => await this.#store.delete(id)))
-    await this.#client.del(keyOf(userId))
+    // Not the whole key: a login may have come meanwhile.
+    await this.#client.zRem(keyOf(userId), ids)
   }
 }
 
