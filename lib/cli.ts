@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
+import { VERSION_SUFFIX } from './bare.js'
 import { parseSealerOptions } from './options.js'
 import { describe, SessionSealer } from './sealer.js'
 
@@ -47,11 +48,13 @@ export async function cli (args: string[], terminal: Terminal): Promise<number> 
 }
 
 async function inspect (cookie: string | undefined, name: string | undefined, terminal: Terminal): Promise<number> {
-  const options = parseSealerOptions({ secret: terminal.env.SESSION_SECRET, sessionName: name })
-  // Wherever the app keeps its data: here is what the cookie says.
-  const sealer = new SessionSealer({ ...options, storage: 'overflow' })
   const given = cookie ?? await text(terminal.stdin)
-  const result = await sealer.unseal(given.trim().replace(/^[^=*]*=/, '').replace(/;.*$/s, ''))
+  const token = given.trim().replace(/^[^=*]*=/, '').replace(/;.*$/s, '')
+  const interop = token.endsWith(VERSION_SUFFIX) ? 'iron-session' : 'iron'
+  const options = parseSealerOptions({ secret: terminal.env.SESSION_SECRET, sessionName: name, interop })
+  // Whatever the app's options, and wherever it keeps its data: here is what the cookie says.
+  const sealer = new SessionSealer({ ...options, storage: 'overflow' })
+  const result = await sealer.unseal(token)
   if (!result.ok) {
     terminal.stderr.write(`the cookie does not open: ${result.reason}\n`)
     return 1

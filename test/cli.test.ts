@@ -1,5 +1,7 @@
 import { PassThrough } from 'node:stream'
 import { spawnSync } from 'node:child_process'
+import * as Iron from 'iron-webcrypto'
+import { sealData } from 'iron-session'
 import t from 'tap'
 import { cli } from '../lib/cli.js'
 import { createSealer } from '../lib/index.js'
@@ -36,6 +38,14 @@ t.test('inspect shows data and times of a cookie, from an argument or from stand
   }
   const admin = await createSealer({ secret, sessionName: 'admin' }).seal({ note: 'x' })
   t.match(await run(['inspect', admin, '--name', 'admin'], { env }), { code: 0 })
+})
+
+t.test('inspect opens what others have sealed with the secret, too', async t => {
+  for (const token of [await sealData({ note: 'x' }, { password: secret }), await Iron.seal({ note: 'x' }, secret, Iron.defaults)]) {
+    const { code, out } = await run(['inspect'], { stdin: `session=${token}\n`, env })
+    t.equal(code, 0)
+    t.match(JSON.parse(out), { data: { note: 'x' } })
+  }
 })
 
 t.test('inspect says where the data of a stored session is', async t => {

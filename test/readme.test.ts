@@ -10,7 +10,8 @@ import { PLUGIN_NAMES } from '../lib/options.js'
 const root = resolve(import.meta.dirname, '..')
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
 const security = readFileSync(join(root, 'SECURITY.md'), 'utf8')
-const snippets = [...`${readme}\n${security}`.matchAll(/^ *```ts\n(.*?)^ *```$/gms)].map(([, code]) => code!)
+const concepts = readFileSync(join(root, 'docs', 'concepts.md'), 'utf8')
+const snippets = [...`${readme}\n${security}\n${concepts}`.matchAll(/^ *```ts\n(.*?)^ *```$/gms)].map(([, code]) => code!)
 
 /** What a snippet that starts in the middle of an app takes as given. */
 const given = `
@@ -40,6 +41,12 @@ t.test('every snippet compiles against the built package', async t => {
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
   const output = run(process.execPath, [tsc, '-p', folder])
   t.equal(output, '')
+})
+
+t.test('the API reference is made of the docstrings, of which none is missing', t => {
+  const typedoc = join(root, 'node_modules', 'typedoc', 'bin', 'typedoc')
+  t.equal(run(process.execPath, [typedoc, '--emit', 'none', '--logLevel', 'Warn']), '')
+  t.end()
 })
 
 t.test('the first snippet runs as printed, and counts', async t => {

@@ -81,7 +81,9 @@ export interface IronOptions {
   timestampSkewSec?: number
   /** Milliseconds added to the local clock; default 0 */
   localtimeOffsetMsec?: number
+  /** Text of the sealed envelope; default `JSON.stringify` */
   encode?: (data: unknown) => string
+  /** The envelope of its text; default `JSON.parse` */
   decode?: (text: string) => unknown
 }
 
@@ -98,6 +100,7 @@ export interface StandardSchema {
   readonly '~standard': {
     readonly version: 1
     readonly vendor: string
+    /** Gives the data that is to be used, or what is wrong with it */
     readonly validate: (value: unknown) => StandardSchemaResult | Promise<StandardSchemaResult>
   }
 }
@@ -151,9 +154,13 @@ export interface SessionStore {
 
 /** What express-session's stores have in common: connect-redis, connect-pg-simple, MemoryStore and others. */
 export interface ExpressStore {
+  /** Gives the entry of an id, or `null` */
   get(id: string, done: (error: any, session?: any) => void): unknown
+  /** Sets the entry, which expires at `session.cookie.expires` */
   set(id: string, session: any, done?: (error?: any) => void): unknown
+  /** Deletes the entry */
   destroy(id: string, done?: (error?: any) => void): unknown
+  /** Moves the expiry of the entry to `session.cookie.expires` */
   touch?: ((id: string, session: any, done?: (...args: any[]) => void) => unknown) | undefined
 }
 
@@ -162,6 +169,7 @@ export type RevocationCheck = (info: SessionInfo, request?: import('fastify').Fa
 
 /** A list of what was revoked. `denylist(store)` makes one. */
 export interface RevocationList {
+  /** Asked at every request that brings a session */
   check: RevocationCheck
   /** Called by `destroy()` and `regenerate()`. `info.expiresAt` is the last moment at which any cookie of the session may open */
   revoke(info: SessionInfo): Promise<void> | void
