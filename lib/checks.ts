@@ -54,3 +54,10 @@ export function parseTimeout (option: string, value: unknown, accepted = 'a numb
   if (typeof value !== 'number' || !(value > 0 && value <= MAX_SECONDS)) throw invalid(option, accepted, value)
   return value
 }
+
+export type Check = (option: string, value: unknown) => unknown
+
+/** Refuses whatever is not among these. */
+export const oneOf = (...names: Array<string | false>): Check => (option, value) => {
+  if (!names.includes(value as string)) throw invalid(option, names.join(' or '), value)
+}

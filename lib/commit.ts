@@ -1,11 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { CookieAttributes } from './attributes.js'
-import { markUncacheable, varyByCookie } from './cache-headers.js'
-import { clearCookies, isFor, serializeAttributes, setCookies, tooLarge } from './cookies.js'
-import type { CookieFormat, SerializeCookie } from './cookies.js'
+import type { CookieWriter } from './cookie-writer.js'
 import { EMPTY, serialize } from './data.js'
 import { tell } from './diagnostics.js'
-import type { Envelope } from './envelope.js'
 import { errors } from './errors.js'
 import type { SessionConfig } from './options.js'
 import type { SessionSealer } from './sealer.js'
@@ -18,22 +14,13 @@ export class Committer {
   readonly #config: SessionConfig
   readonly #sealer: SessionSealer
   readonly #storage: SessionStorage | undefined
-  readonly #serializeCookie: SerializeCookie
-  /** How cookies are written with the registered attributes, plain and secure */
-  readonly #plain: CookieFormat
-  readonly #secure: CookieFormat
-  /** A secure cookie over plain HTTP is worth one warning, in production alone */
-  #warns = process.env.NODE_ENV === 'production'
+  readonly #cookies: CookieWriter
 
-  constructor (
-    config: SessionConfig, sealer: SessionSealer, storage: SessionStorage | undefined, serializeCookie: SerializeCookie
-  ) {
+  constructor (config: SessionConfig, sealer: SessionSealer, storage: SessionStorage | undefined, cookies: CookieWriter) {
     this.#config = config
     this.#sealer = sealer
     this.#storage = storage
-    this.#serializeCookie = serializeCookie
-    this.#plain = this.#format(config.cookie, false)
-    this.#secure = this.#format(config.cookie, true)
+    this.#cookies = cookies
   }
 
   /**
@@ -68,6 +55,7 @@ export class Committer {
       throw error
     }
     const done = (cookies: string[]): string[] => {
+      state.failed = false
       this.#tellEnds(state, request)
       return cookies
     }
@@ -82,11 +70,10 @@ export class Committer {
   /** What an answer gets whose session could not be saved: an ended session stays ended all the same. */
   #leave (state: SessionState, request: FastifyRequest, reply: FastifyReply): void {
     if (state.status === 'destroyed' && state.held !== 0) {
-      this.#write(state, reply, clearCookies(this.#formatFor(state, request), state.held))
+      this.#cookies.clear(state, request, reply)
       state.held = 0
-      state.failed = true
-    } else if (this.#config.cacheHeaders) {
-      varyByCookie(reply)
+    } else {
+      this.#cookies.vary(reply)
     }
   }
 
@@ -125,7 +112,7 @@ export class Committer {
       return this.#clear(state, request, reply)
     }
     const checked = check(state, text)
-    const kept = await storage.keep(state, checked, token => this.fits(token, state, this.#formatFor(state, request)))
+    const kept = await storage.keep(state, checked, token => this.#cookies.fits(token, state, state, request))
     if (kept === undefined) return this.#endedMeanwhile(state, request, reply, checked)
     if (kept.text !== checked) Session.refill(state, kept.text)
     if (kept.token !== undefined) return this.#finish(state, request, reply, kept.token, kept.text, kept.stored)
@@ -162,16 +149,15 @@ export class Committer {
 
   #settle (state: SessionState, request: FastifyRequest, reply: FastifyReply, text: string | undefined): string[] {
     state.settle(text)
-    state.failed = false
-    if (this.#config.cacheHeaders && !haveHeadersLeft(request, reply)) varyByCookie(reply)
+    if (!haveHeadersLeft(request, reply)) this.#cookies.vary(reply)
     return []
   }
 
   #clear (state: SessionState, request: FastifyRequest, reply: FastifyReply): string[] {
     if (state.held === 0) return this.#settle(state, request, reply, EMPTY)
-    const cookies = clearCookies(this.#formatFor(state, request), state.held)
+    const cookies = this.#cookies.clear(state, request, reply)
     state.cleared()
-    return this.#write(state, reply, cookies)
+    return cookies
   }
 
   /** For changes that come when the headers have left. */
@@ -181,22 +167,12 @@ export class Committer {
       'Change it earlier, or save it with app.session.commit(request, reply)')
   }
 
-  /** Whether a token fits into the cookies that a session may have. */
-  fits (token: string, { idle, createdAt }: Pick<Envelope, 'idle' | 'createdAt'>, format = this.#secure): boolean {
-    return setCookies(format, token, this.#maxAge({ idle, createdAt })) !== undefined
-  }
-
   #finish (
     state: SessionState, request: FastifyRequest, reply: FastifyReply, token: string, text: string, stored: boolean
   ): string[] {
-    const format = this.#formatFor(state, request)
-    const cookies = setCookies(format, token, this.#maxAge(state))
-    if (cookies === undefined) throw tooLarge(format, token, text)
-    const held = (1 << cookies.length) - 1
-    cookies.push(...clearCookies(format, state.held & ~held))
-    state.sealed(text, held, stored)
+    const cookies = this.#cookies.set(state, request, reply, token, text, stored)
     this.#tellSaved(state, request, text)
-    return this.#write(state, reply, cookies)
+    return cookies
   }
 
   #tellSaved ({ id }: SessionState, request: FastifyRequest, text: string): void {
@@ -207,47 +183,6 @@ export class Committer {
   #tellEnds ({ past }: SessionState, request: FastifyRequest): void {
     for (const { id, by } of past) tell('destroyed', this.#config.sessionName, request, () => ({ id, by }))
     past.length = 0
-  }
-
-  /** One `Set-Cookie` per cookie: ours take the place of what others set under these names. */
-  #write (state: SessionState, reply: FastifyReply, cookies: string[]): string[] {
-    const before = reply.getHeader('set-cookie')
-    if (before !== undefined) {
-      const others = [before as string | string[]].flat().filter(cookie => !isFor(this.#config.cookieName, cookie))
-      reply.removeHeader('set-cookie')
-      if (others.length > 0) reply.header('set-cookie', others)
-    }
-    reply.header('set-cookie', cookies.length === 1 ? cookies[0] : cookies)
-    if (this.#config.cacheHeaders) {
-      varyByCookie(reply)
-      markUncacheable(reply)
-    }
-    state.failed = false
-    return cookies
-  }
-
-  /** Seconds: the idle timeout, capped by what is left of the absolute one. */
-  #maxAge (session: Pick<Envelope, 'idle' | 'createdAt'>): number | false {
-    if (session.idle === false || (session.idle === undefined && !this.#config.persistent)) return false
-    return Math.ceil(this.#sealer.lifetime(session) / 1000)
-  }
-
-  #formatFor (state: SessionState, request: FastifyRequest): CookieFormat {
-    const attributes = state.attributes ?? this.#config.cookie
-    const secure = attributes.secure === 'auto' ? request.protocol === 'https' : attributes.secure
-    if (this.#warns && attributes.secure === true && request.protocol !== 'https') {
-      this.#warns = false
-      request.log.warn({ session: this.#config.sessionName },
-        'a secure session cookie was set over plain HTTP, and browsers will drop it. Behind a proxy that ends TLS, ' +
-        'set Fastify\'s trustProxy')
-    }
-    if (state.attributes !== undefined) return this.#format(state.attributes, secure)
-    return secure ? this.#secure : this.#plain
-  }
-
-  #format (attributes: CookieAttributes, secure: boolean): CookieFormat {
-    const { cookieName: name, maxCookies } = this.#config
-    return { name, maxCookies, attributes: serializeAttributes(this.#serializeCookie, attributes, secure) }
   }
 }
 

@@ -1,5 +1,6 @@
 import type { SessionManager } from '../types/index.js'
 import type { Committer } from './commit.js'
+import type { CookieWriter } from './cookie-writer.js'
 import { getSlot } from './guard.js'
 import type { SessionConfig } from './options.js'
 import { forData } from './sealer.js'
@@ -9,11 +10,11 @@ import type { SessionStorage } from './storage.js'
 
 /** `app.session` */
 export function createManager (
-  config: SessionConfig, sealer: SessionSealer, storage: SessionStorage | undefined, committer: Committer
+  config: SessionConfig, sealer: SessionSealer, storage: SessionStorage | undefined, committer: Committer, cookies: CookieWriter
 ): SessionManager {
   const { seal, unseal } = storage === undefined
     ? forData(sealer)
-    : forData(sealer, envelope => storage.seal(envelope, token => committer.fits(token, envelope)), loaded => storage.open(loaded))
+    : forData(sealer, envelope => storage.seal(envelope, token => cookies.fits(token, envelope)), loaded => storage.open(loaded))
   return Object.freeze<SessionManager>({
     seal,
     unseal,

@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import type { Session, SessionOptions } from '../types/index.js'
 import { refused } from './checks.js'
 import { Committer } from './commit.js'
+import { CookieWriter } from './cookie-writer.js'
 import { CHUNKS } from './cookies.js'
 import { errors } from './errors.js'
 import { markRegistered, notRegistered, slotFor } from './guard.js'
@@ -32,9 +33,10 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
   const sealer = new SessionSealer(config)
   const storage = SessionStorage.for(config, sealer)
   const waits = !sealer.sync || storage !== undefined
-  const committer = new Committer(config, sealer, storage, app.serializeCookie)
+  const cookies = new CookieWriter(config, sealer, app.serializeCookie)
+  const committer = new Committer(config, sealer, storage, cookies)
 
-  app.decorate(sessionName, createManager(config, sealer, storage, committer) as never)
+  app.decorate(sessionName, createManager(config, sealer, storage, committer, cookies) as never)
   app.decorate(markOfCookie(cookieName), true)
   app.decorateRequest(slot, null)
   markRegistered(app, sessionName)
