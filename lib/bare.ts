@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto'
+import { MAX_SECONDS } from './checks.js'
 import { isDictionary } from './data.js'
 import type { Decoded, Envelope } from './envelope.js'
 import { errors } from './errors.js'
-import { randomId } from './random.js'
 
 /** What iron-session puts behind its seals: the version of its format. */
 export const VERSION_SUFFIX = '~2'
@@ -25,19 +26,24 @@ export function encodeBare (name: string, { id, createdAt, idle, longest, text }
 
 /**
  * Reads data that others have sealed. What has no id and no creation time is given them now, and is to be sealed anew so
- * that both hold from there on.
+ * that both hold from there on. The id comes from the token: every copy of it is one session, which one revocation ends.
+ * @param token what it was sealed in
  * @param now milliseconds since 1970
+ * @param mayBeH3 whether sessions of h3 are read
  */
-export function decodeBare (name: string, sealed: string, now: number): Decoded {
+export function decodeBare (name: string, sealed: string, token: string, now: number, mayBeH3: boolean): Decoded {
   const value = parse(sealed)
   if (value === undefined) return { ok: false, reason: 'invalid' }
   // An envelope of a version that this one does not know is no bare data.
   if (['v', 'n', 'i', 'c', 'd'].every(key => Object.hasOwn(value, key))) return { ok: false, reason: 'foreign' }
-  if (isH3(value)) return loaded(value.data, { i: value.id, c: value.createdAt }, true)
+  if (mayBeH3 && isH3(value)) return loaded(value.data, { i: value.id, c: Math.min(value.createdAt, now) }, true)
   const { [META_KEY]: meta, ...data } = value
-  if (!isMeta(meta)) return loaded(data, { i: randomId(), c: now }, true)
-  return meta.n === name ? loaded(data, meta, false) : { ok: false, reason: 'wrong-name' }
+  if (!isMeta(meta)) return loaded(data, { i: idOf(token), c: now }, true)
+  // Who could seal a session of the future would have it outlive its absolute timeout.
+  return meta.n === name ? loaded(data, { ...meta, c: Math.min(meta.c, now) }, false) : { ok: false, reason: 'wrong-name' }
 }
+
+const idOf = (token: string): string => createHash('sha256').update(token).digest().toString('base64url', 0, 16)
 
 function loaded (data: object, { i: id, c: createdAt, t: idle, m: longest }: Omit<Meta, 'n'>, converted: boolean): Decoded {
   return { ok: true, data, envelope: { id, createdAt, idle, longest, text: JSON.stringify(data), stored: false }, converted }
@@ -58,11 +64,13 @@ const isTime = (value: unknown): value is number => Number.isSafeInteger(value) 
 function isMeta (value: unknown): value is Meta {
   if (!isDictionary(value)) return false
   const { n, i, c, t, m = 1 } = value as Partial<Meta>
-  const isTimeout = (seconds: unknown): boolean => typeof seconds === 'number' && seconds > 0
+  const isTimeout = (seconds: unknown): boolean => typeof seconds === 'number' && seconds > 0 && seconds <= MAX_SECONDS
   return typeof n === 'string' && isId(i) && isTime(c) && (t === undefined || t === false || isTimeout(t)) && isTimeout(m)
 }
 
+const H3_KEYS: ReadonlySet<string> = new Set(['id', 'createdAt', 'lastSeenAt', 'data'])
+
 /** h3 (and Nuxt) seals an envelope of its own, which has what ours has: as bare data its key `data` would hide a member. */
 function isH3 (value: Record<string, unknown>): value is { id: string, createdAt: number, data: object } {
-  return isId(value.id) && isTime(value.createdAt) && isDictionary(value.data)
+  return isId(value.id) && isTime(value.createdAt) && isDictionary(value.data) && Object.keys(value).every(key => H3_KEYS.has(key))
 }

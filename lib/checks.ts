@@ -1,7 +1,7 @@
 import { errors } from './errors.js'
 
 /** Above this many seconds (three thousand years) a Date could not hold the end. */
-const MAX_SECONDS = 1e11
+export const MAX_SECONDS = 1e11
 
 /** Characters of a secret that is a text, at least */
 export const MIN_SECRET = 32

@@ -191,9 +191,17 @@ function check (state: SessionState, text: string | undefined): string {
   return text === state.savedText ? text : serialize(state.session, text)
 }
 
-/** Whether it is too late for a header. A websocket's answer leaves past Node's ServerResponse, which does not know of it. */
+/** @fastify/websocket marks its requests. */
+export function isWebsocket (request: FastifyRequest): boolean {
+  return (request as { ws?: unknown }).ws === true
+}
+
+/**
+ * Whether it is too late for a header. A websocket's answer leaves past Node's ServerResponse, which does not know of it:
+ * its reply is hijacked then.
+ */
 function haveHeadersLeft (request: FastifyRequest, reply: FastifyReply): boolean {
-  return reply.raw.headersSent || (request.raw.headers.upgrade !== undefined && reply.sent)
+  return reply.raw.headersSent || (isWebsocket(request) && reply.sent)
 }
 
 /** The whole policy: what became of a session, and what that means for its cookie. */

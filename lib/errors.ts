@@ -1,4 +1,4 @@
-import createError from '@fastify/error'
+import { createError } from '@fastify/error'
 
 /**
  * Every error this package throws, keyed by its code, for `instanceof` and for tests.

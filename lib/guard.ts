@@ -46,7 +46,10 @@ function explain (request: FastifyRequest, name: string): Error {
  * @param name the `sessionName`; default `session`
  * @throws FST_SESSION_NOT_REGISTERED
  */
-export function getSession (request: FastifyRequest, name = 'session'): Session {
+export function getSession (request: FastifyRequest): Session
+export function getSession<Name extends keyof FastifyRequest> (request: FastifyRequest, name: Name): FastifyRequest[Name]
+export function getSession (request: FastifyRequest, name: string): Session
+export function getSession (request: FastifyRequest, name = 'session'): unknown {
   getSlot(request, name)
   return request[name as 'session']
 }

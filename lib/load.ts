@@ -61,6 +61,7 @@ function choose (
     const { reason } = loaded
     reasons.push(reason)
     tell('rejected', config.sessionName, request, () => ({ reason }))
+    request.log.debug({ session: config.sessionName, reason }, 'session cookie rejected')
   }
   const state = new SessionState(config, sealer, undefined)
   state.held = found.held
@@ -69,7 +70,6 @@ function choose (
     state.reason = reason
     // One that was not tried may be good.
     state.rejected = !found.more && !reasons.some(reason => LEFT.has(reason))
-    request.log.debug({ session: config.sessionName, reason }, 'session cookie rejected')
   }
   return Session.open(state, {})
 }

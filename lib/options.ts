@@ -82,6 +82,7 @@ function parseStorage ({ store, interop, storage = store === undefined ? 'cookie
   if (storage === 'cookie' && store !== undefined) {
     throw refused('storage', 'a store would be left unused. Leave it out, or choose store or overflow')
   }
+  if (storage === 'store' && interop === 'iron') throw refused('interop', 'with storage: \'store\' no cookie with data in it is a session')
   if (storage !== 'cookie' && interop === 'iron-session') throw refused('store', 'iron-session looks for the data in the cookie')
   if (storage !== 'cookie' && store === undefined) throw refused('storage', `${storage} needs a store`)
   return storage

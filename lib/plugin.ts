@@ -1,9 +1,10 @@
+import { Stream } from 'node:stream'
 import fastifyCookie from '@fastify/cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Session, SessionOptions } from '../types/index.js'
 import { refused } from './checks.js'
-import { Committer } from './commit.js'
+import { Committer, isWebsocket } from './commit.js'
 import { CookieWriter } from './cookie-writer.js'
 import { CHUNKS } from './cookies.js'
 import { errors } from './errors.js'
@@ -83,7 +84,7 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
       watch(state, request, reply)
     } catch (error) {
       // Reading the session throws it: a route that does without its session works while the store is away.
-      ;(request as Slotted)[slot] = error as Error
+      ;(request as Slotted)[slot] = error instanceof Error ? error : new Error(String(error))
     }
   }
 
@@ -99,17 +100,19 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
     done()
   }
 
-  async function saveLater (request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  async function saveLater (request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<void> {
+    // A stream may fail while its response waits, before Fastify listens to it; it hears of that in any case.
+    if (payload instanceof Stream) payload.on('error', () => {})
     const state = (request as Slotted)[slot]
     if (state instanceof SessionState && state.isRead) await committer.save(state, request, reply)
   }
 
   /** What changes once the headers have left cannot be saved any more; it is at least said. */
   function watch (state: SessionState, request: FastifyRequest, reply: FastifyReply): void {
+    const end = (): void => { if (!state.failed && state.changed) committer.warnLost(request) }
+    reply.raw.on('finish', end)
     // A websocket's answer never finishes, it ends with its connection.
-    reply.raw.on(request.raw.headers.upgrade === undefined ? 'finish' : 'close', () => {
-      if (!state.failed && state.changed) committer.warnLost(request)
-    })
+    if (request.raw.headers.upgrade !== undefined) reply.raw.on('close', () => { if (isWebsocket(request)) end() })
   }
 }
 

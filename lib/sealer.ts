@@ -1,5 +1,6 @@
-import type { Sealer, SealerOptions, SessionInfo, SessionReason } from '../types/index.js'
-import { decodeBare, encodeBare, VERSION_SUFFIX } from './bare.js'
+import { isDeepStrictEqual } from 'node:util'
+import type { Sealer, SealerOptions, SessionData, SessionInfo, SessionReason } from '../types/index.js'
+import { decodeBare, encodeBare, META_KEY, VERSION_SUFFIX } from './bare.js'
 import { parseTimeout } from './checks.js'
 import { findReservedKey, isDictionary, serialize } from './data.js'
 import { decode, encode } from './envelope.js'
@@ -112,7 +113,7 @@ export class SessionSealer {
 
   #accept (text: string, opened: Opened): Loaded {
     if (!opened.ok) return opened
-    const decoded = this.#decode(opened.text, text.endsWith(VERSION_SUFFIX))
+    const decoded = this.#decode(opened.text, text)
     if (!decoded.ok) return decoded
     const { envelope, data } = decoded
     const misplaced = this.#misplaced(envelope)
@@ -125,14 +126,16 @@ export class SessionSealer {
     return this.#judge(verified, data)
   }
 
-  #decode (text: string, isIronSession: boolean): Decoded {
+  #decode (text: string, token: string): Decoded {
     const { sessionName, interop } = this.#config
-    if (isIronSession) return decodeBare(sessionName, text, this.now())
+    if (token.endsWith(VERSION_SUFFIX)) return decodeBare(sessionName, text, token, this.now(), false)
     const decoded = decode(sessionName, text)
     switch (interop) {
       case false: return decoded
-      case 'iron': return decoded.ok || decoded.reason !== 'foreign' ? decoded : decodeBare(sessionName, text, this.now())
-      case 'iron-session': return decoded.ok ? { ...decoded, converted: true } : decoded
+      case 'iron': return decoded.ok || decoded.reason !== 'foreign' ? decoded : decodeBare(sessionName, text, token, this.now(), true)
+      case 'iron-session':
+        if (!decoded.ok) return decoded
+        return Object.hasOwn(decoded.data, META_KEY) ? { ok: false, reason: 'invalid' } : { ...decoded, converted: true }
     }
   }
 
@@ -158,15 +161,18 @@ export class SessionSealer {
   }
 
   /**
-   * What the app's schema makes of data, `undefined` where it does not fit. Not an object that the schema may hand out again.
-   * @throws FST_SESSION_INVALID_OPTION for a schema that answers with a promise
+   * What the app's schema makes of data, `undefined` where it does not fit. Not an object that the schema may hand out again,
+   * and the data itself where nothing but the order of its keys has changed: a mere read saves nothing.
+   * @throws FST_SESSION_INVALID_OPTION for a schema that answers with a promise, FST_SESSION_NOT_SERIALIZABLE for one that
+   * gives what cannot be kept
    */
   fit (data: object): object | undefined {
     const { schema } = this.#config
     if (schema === undefined) return data
     const result = validate(schema, data)
     if (result.issues !== undefined || !isDictionary(result.value) || findReservedKey(result.value) !== undefined) return undefined
-    return structuredClone(result.value)
+    const own = JSON.parse(serialize(result.value)) as object
+    return isDeepStrictEqual(own, data) ? data : own
   }
 }
 
@@ -211,6 +217,6 @@ const MAX_DATE = 8.64e15
  * @example
  * const { seal, unseal } = createSealer({ secret: process.env.SESSION_SECRET })
  */
-export function createSealer (options: SealerOptions): Sealer {
-  return forData(new SessionSealer(parseSealerOptions(options)))
+export function createSealer<Data extends object = SessionData> (options: SealerOptions): Sealer<Data> {
+  return forData(new SessionSealer(parseSealerOptions(options))) as Sealer as Sealer<Data>
 }

@@ -46,7 +46,7 @@ export class Session {
   regenerate (keep: readonly string[] = []): void {
     const kept = keep.filter(key => Object.hasOwn(this, key)).map(key => [key, this.get(key)] as const)
     wipe(this)
-    this.#state.renew('regenerated')
+    this.#state.renew('regenerated', kept.length > 0)
     for (const [key, value] of kept) this.set(key, value)
   }
 

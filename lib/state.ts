@@ -1,7 +1,7 @@
 import type { ResponseCookieOptions, SessionInfo, SessionReason } from '../types/index.js'
 import { overrideAttributes } from './attributes.js'
 import type { CookieAttributes } from './attributes.js'
-import { parseTimeout } from './checks.js'
+import { MAX_SECONDS, parseTimeout } from './checks.js'
 import { EMPTY } from './data.js'
 import type { Envelope } from './envelope.js'
 import type { SessionConfig } from './options.js'
@@ -21,6 +21,8 @@ export interface Past extends Envelope {
   /** How many writes to the store were done when it was read */
   asOf: number
   by: 'destroy' | 'regenerate'
+  /** Whether data of it goes on in the session that takes its place */
+  goesOn: boolean
   /** When the seal expires that it came with, in milliseconds since 1970 */
   sealExpiresAt: number
   /** Whether it has been ended there */
@@ -80,6 +82,7 @@ export class SessionState {
       this.createdAt = envelope.createdAt
       this.idle = envelope.idle
       this.longest = envelope.longest
+      this.#outlast((expiresAt - sealer.now()) / 1000)
       this.savedText = envelope.text
       this.stored = envelope.stored
       this.sealExpiresAt = expiresAt
@@ -127,12 +130,12 @@ export class SessionState {
   }
 
   /** Another session from here on: a new id and creation time, an empty past. */
-  renew (status: 'regenerated' | 'destroyed'): void {
+  renew (status: 'regenerated' | 'destroyed', goesOn = false): void {
     // One that nobody has had a seal of was never anywhere but here.
     if (this.sealExpiresAt !== 0) {
       const by = status === 'destroyed' ? 'destroy' : 'regenerate'
       const { asOf, sealExpiresAt } = this
-      this.past.push({ ...this.envelope(EMPTY, this.stored), asOf, sealExpiresAt, by, isOver: false })
+      this.past.push({ ...this.envelope(EMPTY, this.stored), asOf, sealExpiresAt, by, goesOn, isOver: false })
     }
     this.status = status
     this.stored = false
@@ -151,9 +154,14 @@ export class SessionState {
   persist (idle: number | false): void {
     const before = this.#sealer.idleTimeout(this.idle) / 1000
     this.idle = idle === false ? false : parseTimeout('persist', idle, 'a number of seconds above 0, or false')
-    // Copies of its cookie from before may live longer than it does from here on: its revocation has to know.
-    if (this.sealExpiresAt !== 0 && this.#sealer.idleTimeout(this.idle) / 1000 < before) this.longest = Math.max(before, this.longest ?? 0)
+    if (this.sealExpiresAt !== 0) this.#outlast(before)
     this.touch()
+  }
+
+  /** Copies of its cookie may live longer than it does from here on: its revocation has to know. */
+  #outlast (seconds: number): void {
+    // Clocks may differ by a minute.
+    if (seconds > this.#sealer.idleTimeout(this.idle) / 1000 + 60) this.longest = Math.min(Math.max(Math.ceil(seconds), this.longest ?? 0), MAX_SECONDS)
   }
 
   override (options: ResponseCookieOptions): void {

@@ -79,6 +79,9 @@ export class SessionStorage {
       // What does not fit is refused where there is no store: it is the cookies' business to say so.
       if (isFit || this.#where === 'cookie') return { token, text, stored: false }
     }
+    for (const past of state.past) {
+      if (past.stored && past.goesOn && await this.#isGone(past)) return undefined
+    }
     const kept = await this.write(state, text)
     if (kept === undefined) return undefined
     await this.endPast(state)
@@ -153,6 +156,14 @@ export class SessionStorage {
       await this.#revoke(one)
       one.isOver = true
     }
+  }
+
+  /** Whether another request of this process has ended a session since it was read. */
+  async #isGone (past: Past): Promise<boolean> {
+    const other = this.#turns!.other(past)
+    if (other === undefined || past.isOver) return false
+    await this.#client!.wait(other)
+    return await this.#client!.get(past.id) === undefined
   }
 
   async #remove (holder: Holder): Promise<void> {

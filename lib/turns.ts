@@ -37,6 +37,12 @@ export class Turns {
     return this.#done
   }
 
+  /** Another's write of an entry since it was read, done or not; `undefined` where there is none. */
+  other (holder: Holder): Promise<void> | undefined {
+    const last = this.#writes.get(holder.id)
+    return last === undefined || last.nth <= holder.asOf ? undefined : last.done
+  }
+
   /**
    * @param wait waits for another's write, for no longer than a call may take
    * @param write gives when its entry expires, or `undefined` where it wrote nothing
@@ -47,7 +53,7 @@ export class Turns {
     const before = this.#writes.get(holder.id)
     const isAlone = before === undefined || before.nth <= holder.asOf
     let finish!: () => void
-    const mine: Write = { nth: Infinity, until: 0, done: new Promise(resolve => { finish = resolve }) }
+    const mine: Write = { nth: Infinity, until: isAlone ? 0 : before.until, done: new Promise(resolve => { finish = resolve }) }
     this.#writes.set(holder.id, mine)
     try {
       if (!isAlone) await wait(before.done)

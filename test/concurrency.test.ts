@@ -170,6 +170,37 @@ t.test('a read that is due to be renewed does not bring back what another reques
   }
 })
 
+t.test('a session that was ended meanwhile does not go on under a new id; a login does not need the old one', async t => {
+  const store = new TestStore()
+  const gates = new Gates()
+  const app = await makeApp({ store }, {
+    '/start': request => { bag(request).a = ((bag(request).a as number | undefined) ?? 0) + 1 },
+    '/keep': async request => { await gates.pass('keep'); request.session.regenerate(['a' as 'note']) },
+    '/login': async request => { await gates.pass('login'); request.session.regenerate(); bag(request).b = 1 },
+    '/end': request => { request.session.destroy() }
+  })
+  for (const [how, left] of [['keep', []], ['login', [{ b: 1 }]]] as const) {
+    const jar = new Jar(app)
+    await jar.get('/start')
+    const cookie = { cookie: jar.header() }
+    const late = new Jar(app).get(`/${how}`, cookie)
+    await gates.arrival(how)
+    await jar.get('/end')
+    gates.open(how)
+    t.equal((await late).setCookies.length, left.length)
+    t.same(store.values, left, how)
+  }
+  const jar = new Jar(app)
+  await jar.get('/start')
+  const changing = await makeApp({ store }, {
+    '/keep': async request => {
+      await new Jar(app).get('/start', { cookie: request.headers.cookie! })
+      request.session.regenerate(['a' as 'note'])
+    }
+  })
+  t.equal((await new Jar(changing).get('/keep', { cookie: jar.header() })).setCookies.length, 1, 'one that was only changed goes on')
+})
+
 t.test('a longer time that another request has given the session holds', async t => {
   const store = new TestStore()
   const gates = new Gates()

@@ -10,10 +10,11 @@ import { getIronSession as getIronSession9 } from 'iron-session-9'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { createSealer } from '../lib/index.js'
+import { createSealer, denylist } from '../lib/index.js'
 import type { SessionOptions } from '../lib/index.js'
 import { count, Jar, makeApp, olderSecret, read, secret } from './fixtures/app.js'
 import { runs } from './fixtures/fuzz.js'
+import { TestStore } from './fixtures/stores.js'
 
 const META = 'fastify-iron-session'
 
@@ -199,6 +200,8 @@ t.test('a session that this package sealed before is read, and written as iron-s
   t.equal((await jar.get('/read')).json.views, 4)
   t.match(jar.cookies.get('session'), /~2$/)
   t.match(await unsealData(jar.cookies.get('session')!, { password: secret }), { views: 4 })
+  const ours = await before.session.seal({ [META]: 1 } as object)
+  t.same(await after.session.unseal(ours), { ok: false, reason: 'invalid' }, 'a key of ours in it could not be written')
 })
 
 t.test('our key is ours: setting it is refused, and regenerate, destroy and chunks work as ever', async t => {
@@ -252,19 +255,66 @@ t.test('interop "iron" reads bare data of any Iron implementation, with or witho
     const { json } = await (await opened(app, await Iron.seal(data, secret, Iron.defaults))).get('/read')
     t.equal(json.reason, 'invalid')
   }
+  const noJson = await Iron.seal('{"views":', secret, { ...Iron.defaults, encode: text => text as string })
+  t.equal((await (await opened(app, noJson)).get('/read')).json.reason, 'invalid')
   const slow = await makeApp({ interop: 'iron', iron: { integrity: { iterations: 3 } } }, routes)
   const token = await Iron.seal({ views: 1 }, secret, { ...Iron.defaults, integrity: { ...Iron.defaults.integrity, iterations: 3 } })
   t.equal((await (await opened(slow, token)).get('/read')).json.views, 1)
 })
 
+t.test('every copy of a bare seal is one session, which one revocation ends', async t => {
+  for (const interop of ['iron', 'iron-session'] as const) {
+    for (const ttl of [0, 30 * 86_400]) {
+      const app = await makeApp({ interop, isRevoked: denylist(new TestStore()), idleTimeout: 1000, cacheSize: 0 }, routes)
+      const bare = interop === 'iron' ? await Iron.seal({ views: 1 }, secret, { ...Iron.defaults, ttl: ttl * 1000 }) : await sealData({ views: 1 }, { password: secret, ttl })
+      const jar = await opened(app, bare)
+      const { json } = await jar.get('/data')
+      t.equal((await (await opened(app, bare)).get('/data')).json.id, json.id)
+      await jar.get('/count')
+      await jar.get('/destroy')
+      await t.test('later', async t => {
+        t.clock.enter()
+        t.clock.travel(Date.now() + 2 * 86_400_000)
+        t.equal((await (await opened(app, bare)).get('/read')).json.reason, 'revoked', `${interop}, ttl ${ttl}`)
+      })
+    }
+  }
+})
+
+t.test('h3: what only looks like a session of theirs is none', async t => {
+  const session = { id: 'u1', createdAt: 1, data: { views: 1 } }
+  const like: Array<[interop: 'iron' | 'iron-session', data: object, reason: string | null]> = [
+    ['iron', session, null],
+    ['iron', { ...session, lastSeenAt: 5 }, null],
+    ['iron', { ...session, user: 'ada' }, 'invalid'],
+    ['iron-session', session, 'invalid'],
+    ['iron-session', { ...session, [META]: { n: 'admin', i: 'x', c: 1 } }, 'wrong-name']
+  ]
+  for (const [interop, data, reason] of like) {
+    const result = await createSealer({ secret, interop, absoluteTimeout: false }).unseal(await (interop === 'iron' ? Iron.seal(data, secret, Iron.defaults) : sealData(data, { password: secret })))
+    t.equal(result.ok ? null : result.reason, reason)
+  }
+})
+
+t.test('a session of the future begins now, and an odd timeout counts for nothing', async t => {
+  const sealer = createSealer({ secret, interop: 'iron-session' })
+  const before = Date.now()
+  const future = await sealer.unseal(await sealData({ [META]: { n: 'session', i: 'x', c: 8e15 } }, { password: secret }))
+  t.ok(future.ok && future.info.createdAt.getTime() >= before && future.info.createdAt.getTime() <= Date.now())
+  for (const odd of [{ c: 1e17 }, { t: 1e12 }, { m: -1 }, { t: 'x' }]) {
+    const result = await sealer.unseal(await sealData({ views: 1, [META]: { n: 'session', i: 'x', c: 1, ...odd } }, { password: secret }))
+    t.match(result, { ok: true, data: { views: 1 }, info: { id: /^[\w-]{22}$/ } })
+  }
+})
+
 t.test('h3: a session of theirs is taken over with its id and creation time; they cannot read ours', async t => {
   const event = new H3().get('/', () => '') && { req: new Request('http://127.0.0.1/'), res: { headers: new Headers(), errHeaders: new Headers() }, context: {} as Record<string, unknown> }
   const config = { password: secret, name: 'session', seal: { ...Iron.defaults, ttl: 60_000 } }
-  event.context.sessions = { session: { id: 'd0d6b6a2-93b4-4a86-9a17-6b9ba2a4c7ba', createdAt: 1_900_000_000_000, data: { views: 6 } } }
+  event.context.sessions = { session: { id: 'd0d6b6a2-93b4-4a86-9a17-6b9ba2a4c7ba', createdAt: 1_700_000_000_000, data: { views: 6 } } }
   const legacy = await sealSession(event as never, config as never)
   const app = await makeApp({ interop: 'iron', absoluteTimeout: false }, routes)
   const jar = await opened(app, legacy)
-  t.match((await jar.get('/data')).json, { data: { views: 6 }, keys: ['views'], id: 'd0d6b6a2-93b4-4a86-9a17-6b9ba2a4c7ba', createdAt: new Date(1_900_000_000_000).toISOString() })
+  t.match((await jar.get('/data')).json, { data: { views: 6 }, keys: ['views'], id: 'd0d6b6a2-93b4-4a86-9a17-6b9ba2a4c7ba', createdAt: new Date(1_700_000_000_000).toISOString() })
   t.equal((await jar.get('/count')).json.views, 7)
   const theirs = await unsealSession(event as never, config as never, jar.cookies.get('session')!) as { data?: unknown }
   t.equal(theirs.data, undefined)
@@ -282,6 +332,7 @@ t.test('options that do not go together are refused', async t => {
     [{ interop: true }, /"interop"/],
     [{ interop: 'iron-session', iron: { integrity: { iterations: 2 } } }, /"iron" is refused/],
     [{ interop: 'iron-session', store: new Map() }, /"store" is refused/],
+    [{ interop: 'iron', store: new Map() }, /"interop" is refused/],
     [{ interop: 'iron-session', secret: [secret, { id: '2', secret: olderSecret }] }, /two secrets have the id "2"/]
   ]
   for (const [options, message] of wrong) await t.rejects(async () => { await makeApp(options) }, { code: 'FST_SESSION_INVALID_OPTION', message })

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import t from 'tap'
@@ -47,7 +47,7 @@ t.test('the tarball holds what is needed, and no sources or tests', async t => {
   for (const path of ['README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'dist/cjs/package.json', 'dist/esm/lib/bin.js', 'dist/esm/types/index.d.ts']) {
     t.ok(paths.includes(path), path)
   }
-  t.same(paths.filter(path => !/^(dist\/|package\.json|README|LICENSE|CHANGELOG|SECURITY)/.test(path)), [])
+  t.same(paths.filter(path => !/^(dist\/|package\.json|docs\/|README|LICENSE|CHANGELOG|SECURITY)/.test(path) || path.includes('.tst.')), [])
 })
 
 t.test('nothing runs when it is installed, and each dependency has its reason in the README', async t => {
@@ -60,6 +60,13 @@ t.test('nothing runs when it is installed, and each dependency has its reason in
     t.notOk(gypfile, name)
     if (name !== '') t.match(readme, `\n| \`${name}\` | `)
   }
+})
+
+t.test('publint and attw find nothing to say about the tarball', async t => {
+  const tarball = readdirSync(folder).find(name => name.endsWith('.tgz'))!
+  const bin = join(root, 'node_modules', '.bin')
+  t.match(run(join(bin, 'publint'), [tarball, '--strict'], folder), 'All good!')
+  t.match(run(join(bin, 'attw'), [tarball, '--profile', 'strict', '--no-definitely-typed'], folder), 'No problems found')
 })
 
 t.test('an ESM app uses it', async t => {
@@ -89,43 +96,71 @@ t.test('a CommonJS app uses it, whichever way it is required', async t => {
   }
 })
 
-t.test('TypeScript apps are typed, as ESM and as CommonJS, with skipLibCheck off for our own types', async t => {
-  const app = `
-    import Fastify from 'fastify'
-    import sessionPlugin, { getSession } from 'fastify-iron-session'
-    declare module 'fastify-iron-session' { interface SessionData { views?: number } }
-    const app = Fastify()
-    void app.register(sessionPlugin, { secret: process.env.SESSION_SECRET, cookie: { sameSite: 'lax' } })
-    app.get('/', { config: { session: false } }, async (request) => {
-      const views: number | undefined = request.session.get('views')
-      request.session.views = 1
-      request.session.set('views', 2)
-      getSession(request).regenerate(['views'])
-      // @ts-expect-error a key that nobody declared
-      request.session.nothing = 1
-      // @ts-expect-error a value of another type
-      request.session.views = 'one'
-      // @ts-expect-error a member of the session
-      request.session.get = 1
-      // @ts-expect-error the session itself
-      request.session = {}
-      return { views, id: request.session.info.id }
-    })
-    // @ts-expect-error a misspelt option
-    void app.register(sessionPlugin, { secret: 'x', idleTimout: 1 })
-    // @ts-expect-error a lifetime that has its own option
-    void app.register(sessionPlugin, { secret: 'x', cookie: { maxAge: 1 } })
-  `
-  for (const extension of ['mts', 'cts']) writeFileSync(join(folder, `app.${extension}`), app)
-  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
-  const flags = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--target', 'es2023', '--types', 'node']
-  for (const skip of ['true', 'false']) {
-    const found = run(process.execPath, [tsc, ...flags, '--skipLibCheck', skip, '--module', 'nodenext', 'app.mts', 'app.cts'], folder)
-    t.notMatch(found, /app\.[mc]ts|fastify-iron-session/)
-    if (skip === 'true') t.equal(found, '')
+/** What tstyche checks, as far as a compiler can: its own declarations leave all of it to tstyche, which TypeScript 7 cannot run. */
+const matchers = `
+  type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? [] : [different: never]
+  type Fits<A, B> = [A] extends [B] ? [] : [different: never]
+  interface Matchers<A> {
+    toBe<B>(...problem: Same<A, B>): void
+    toBeAssignableTo<B>(...problem: Fits<A, B>): void
+    not: { toBeAssignableTo<B>(...problem: [A] extends [B] ? [same: never] : []): void }
   }
-  t.equal(run(process.execPath, [tsc, ...flags, '--skipLibCheck', '--module', 'esnext', '--moduleResolution', 'bundler', 'app.mts'], folder), '')
+  export function expect<A>(): { type: Matchers<A> }
+  export function expect<A>(source: A): { type: Matchers<A> }
+  export function describe(name: string, body: () => void): void
+  export function test(name: string, body: () => void | Promise<void>): void
+`
+
+/** Writes the type tests as apps that use the installed package, and gives their names. */
+function writeApps (): string[] {
+  const modules = join(folder, 'node_modules')
+  mkdirSync(join(modules, 'tstyche'))
+  writeFileSync(join(modules, 'tstyche', 'package.json'), '{"types":"./index.d.ts"}')
+  writeFileSync(join(modules, 'tstyche', 'index.d.ts'), matchers)
+  const names = readdirSync(join(root, 'types')).filter(name => name.endsWith('.tst.ts')).map(name => name.slice(0, -'.tst.ts'.length))
+  for (const name of names) {
+    const test = readFileSync(join(root, 'types', `${name}.tst.ts`), 'utf8')
+    for (const extension of ['mts', 'cts']) {
+      writeFileSync(join(folder, `${name}.${extension}`), test.replaceAll(/'(\.\.\/lib|\.)\/index\.js'/g, "'fastify-iron-session'"))
+    }
+    for (const [, dependency] of test.matchAll(/from '(\w[\w-]*)[/']/g)) {
+      const [from, to] = [join(root, 'node_modules', dependency!), join(modules, dependency!)]
+      if (existsSync(from) && !existsSync(to)) symlinkSync(from, to)
+    }
+  }
+  return names
+}
+
+/** The compiler of a version, from the npm registry; the folder has no TypeScript that npx would take for it. */
+function fetchCompiler (version: string): string | undefined {
+  const path = run('npx', ['-y', '--prefer-offline', '-p', `typescript@${version}`, '-c', 'command -v tsc'], folder).trim()
+  return existsSync(path) ? path : undefined
+}
+
+t.test('TypeScript apps are typed', { timeout: 0 }, async t => {
+  const apps = writeApps()
+  t.match(apps, ['app', 'options', 'session'])
+  const flags = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--target', 'es2023', '--lib', 'es2023', '--types', 'node']
+  for (const version of ['5.9', '6.0', '7.0']) {
+    const tsc = fetchCompiler(version)
+    // Where everything is checked, nothing may be left out.
+    if (tsc === undefined && process.env.CI) t.fail(`TypeScript ${version} must be there`)
+    // tap makes every child that is Node load its hooks, and TypeScript 7 does not start with them.
+    const compile = (...options: string[]): string => run('env', ['-u', 'NODE_OPTIONS', tsc!, ...flags, ...options], folder)
+    t.test(`by TypeScript ${version}`, { skip: tsc === undefined && 'not in reach of npx' }, async t => {
+      t.match(compile('--version'), ` ${version}.`)
+      const strict = ['session.mts', 'app.mts', 'session.cts', 'app.cts', '--skipLibCheck', 'false', '--module', 'nodenext']
+      t.same(ours(compile(...strict)), [], 'as ESM and as CommonJS, our declarations too')
+      const bundled = [...apps.map(name => `${name}.mts`), '--skipLibCheck', '--module', 'esnext', '--moduleResolution', 'bundler']
+      t.equal(compile(...bundled), '', 'for a bundler, beside the stores and schemas of others')
+    })
+  }
 })
+
+/** The errors in the apps, in our own declarations, and in no file: those in the declarations of other packages are not ours. */
+function ours (found: string): string[] {
+  return found.split('\n').filter(line => /^(\w+\.[mc]ts|node_modules\/fastify-iron-session\/|error)/.test(line))
+}
 
 t.test('the command line works from the tarball', async t => {
   const bin = join(folder, 'node_modules', 'fastify-iron-session', 'dist', 'esm', 'lib', 'bin.js')

@@ -77,6 +77,23 @@ t.test('what the schema returns is the data: an older shape is upgraded at its f
   t.same([again.body, again.setCookies], ['{"views":7}', []])
 })
 
+t.test('a mere read saves nothing, in whatever order a schema gives the keys', async t => {
+  const schema = z.object({ note: z.string(), views: z.number() })
+  const app = await makeApp({ schema }, routes)
+  const { json, setCookies } = await new Jar(app).get('/read', { cookie: await app.session.cookie({ views: 1, note: 'n' }) })
+  t.same([json.views, setCookies], [1, []])
+})
+
+t.test('what a schema gives must be JSON, and the error names the value that is not', async t => {
+  for (const [given, path] of [[new Date(), 'views'], [new Map(), 'views'], [() => {}, 'views']] as const) {
+    const schema: StandardSchema = { '~standard': { version: 1, vendor: 'own', validate: () => ({ value: { views: given } }) } }
+    const app = await makeApp({ schema }, routes)
+    const { status, json, setCookies } = await new Jar(app).get('/read', { cookie: await app.session.cookie({ views: 1 }) })
+    t.same([status, json.code, setCookies], [500, 'FST_SESSION_NOT_SERIALIZABLE', []])
+    t.match(json.message, `"${path}"`)
+  }
+})
+
 t.test('defaults of a schema are not shared between sessions', async t => {
   const shared = { list: [] as number[] }
   const schema: StandardSchema = { '~standard': { version: 1, vendor: 'own', validate: value => ({ value: { ...value as object, any: shared } }) } }
@@ -115,6 +132,11 @@ t.test('what a schema throws is the app\'s own error, and the client keeps its c
     const { status, json, setCookies } = await new Jar(app).get('/read', { cookie: await app.session.cookie({ views: 1 }) })
     t.same([status, json.message, setCookies], [500, 'of the schema', []])
   }
+  // eslint-disable-next-line no-throw-literal
+  const odd: StandardSchema = { '~standard': { version: 1, vendor: 'own', validate () { throw 'a text' } } }
+  const app = await makeApp({ schema: odd, store: new TestStore() }, routes)
+  const { json } = await new Jar(app).get('/read', { cookie: await app.session.cookie({ views: 1 }) })
+  t.equal(json.message, 'a text')
 })
 
 t.test('what is no Standard Schema is refused, by name', async t => {

@@ -1,3 +1,5 @@
+import { createReadStream } from 'node:fs'
+import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import { createSealer } from '../lib/index.js'
 import { count, Jar, logTo, makeApp, olderSecret, read, secret } from './fixtures/app.js'
@@ -325,6 +327,19 @@ t.test('a response that Fastify cannot send is its 500, and the process goes on'
     for (const url of ['/header', '/payload']) t.equal((await jar.get(url)).status, 500, url)
     t.equal((await jar.get('/read')).status, 200)
   }
+})
+
+t.test('a stream that fails while the session is saved is its 500, and the process goes on', async t => {
+  const store = new TestStore()
+  const app = await makeApp({ store }, {
+    '/': async (request, reply) => {
+      request.session.views = 1
+      return await reply.send(createReadStream('/no/such/file'))
+    }
+  })
+  store.before.set('set', async () => await wait(30))
+  const { status } = await new Jar(app).get('/')
+  t.equal(status, 500)
 })
 
 t.test('a session is loaded before the hooks of the app, and an earlier read says so', async t => {

@@ -294,7 +294,7 @@ declare module 'fastify' {
   }
   interface FastifyInstance {
     /** Sealing and saving sessions by hand. */
-    session: SessionManager
+    readonly session: SessionManager
   }
   interface FastifyContextConfig {
     /** `false`: this route takes no part in sessions; reading one there throws */
