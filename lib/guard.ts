@@ -42,12 +42,15 @@ function explain (request: FastifyRequest, name: string): Error {
 
 /**
  * The session of a request, or an error that says why there is none.
- *
- * @param name the `sessionName`; default `session`
- * @throws FST_SESSION_NOT_REGISTERED
+ * @throws FST_SESSION_NOT_REGISTERED, FST_SESSION_STORE
  */
 export function getSession (request: FastifyRequest): Session
+/**
+ * The session of a `sessionName`, with the type that its decorator was declared with.
+ * @throws FST_SESSION_NOT_REGISTERED, FST_SESSION_STORE
+ */
 export function getSession<Name extends keyof FastifyRequest> (request: FastifyRequest, name: Name): FastifyRequest[Name]
+/** The session of a `sessionName` that was not declared. */
 export function getSession (request: FastifyRequest, name: string): Session
 export function getSession (request: FastifyRequest, name = 'session'): unknown {
   getSlot(request, name)
