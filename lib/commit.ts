@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { CookieWriter } from './cookie-writer.js'
 import { EMPTY, serialize } from './data.js'
-import { tell } from './diagnostics.js'
+import { listens, tell } from './diagnostics.js'
 import { errors } from './errors.js'
 import type { SessionConfig } from './options.js'
 import type { SessionSealer } from './sealer.js'
@@ -176,12 +176,12 @@ export class Committer {
   }
 
   #tellSaved ({ id }: SessionState, request: FastifyRequest, text: string): void {
-    tell('saved', this.#config.sessionName, request, () => ({ id, bytes: Buffer.byteLength(text) }))
+    if (listens('saved')) tell('saved', this.#config.sessionName, request, { id, bytes: Buffer.byteLength(text) })
   }
 
   /** What a session was before has been ended wherever it was. */
   #tellEnds ({ past }: SessionState, request: FastifyRequest): void {
-    for (const { id, by } of past) tell('destroyed', this.#config.sessionName, request, () => ({ id, by }))
+    for (const { id, by } of past) if (listens('destroyed')) tell('destroyed', this.#config.sessionName, request, { id, by })
     past.length = 0
   }
 }

@@ -13,7 +13,12 @@ const channels = {
   destroyed: channel('fastify-iron-session.destroyed')
 }
 
+/** Whether anybody wants to know: asked before the facts are put together. */
+export function listens (name: Name): boolean {
+  return channels[name].hasSubscribers
+}
+
 /** Tells who listens what became of a session: ids, reasons and sizes, never data. */
-export function tell<Key extends Name> (name: Key, sessionName: string, request: FastifyRequest, facts: () => Facts<Key>): void {
-  if (channels[name].hasSubscribers) channels[name].publish({ sessionName, request, ...facts() })
+export function tell<Key extends Name> (name: Key, sessionName: string, request: FastifyRequest, facts: Facts<Key>): void {
+  channels[name].publish({ sessionName, request, ...facts })
 }

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { SessionReason } from '../types/index.js'
 import { findCookies } from './cookies.js'
 import type { Found } from './cookies.js'
-import { tell } from './diagnostics.js'
+import { listens, tell } from './diagnostics.js'
 import type { SessionConfig } from './options.js'
 import type { Loaded, SessionSealer } from './sealer.js'
 import { Session } from './session.js'
@@ -55,12 +55,12 @@ function choose (
       const state = new SessionState(config, sealer, loaded.verified)
       state.held = found.held
       const { id, text } = loaded.verified.envelope
-      tell('loaded', config.sessionName, request, () => ({ id, bytes: Buffer.byteLength(text) }))
+      if (listens('loaded')) tell('loaded', config.sessionName, request, { id, bytes: Buffer.byteLength(text) })
       return Session.open(state, loaded.data)
     }
     const { reason } = loaded
     reasons.push(reason)
-    tell('rejected', config.sessionName, request, () => ({ reason }))
+    if (listens('rejected')) tell('rejected', config.sessionName, request, { reason })
     request.log.debug({ session: config.sessionName, reason }, 'session cookie rejected')
   }
   const state = new SessionState(config, sealer, undefined)

@@ -82,7 +82,7 @@ export class SessionState {
       this.createdAt = envelope.createdAt
       this.idle = envelope.idle
       this.longest = envelope.longest
-      this.#outlast((expiresAt - sealer.now()) / 1000)
+      if (config.isRevoked !== undefined) this.#outlast((expiresAt - sealer.now()) / 1000)
       this.savedText = envelope.text
       this.stored = envelope.stored
       this.sealExpiresAt = expiresAt
