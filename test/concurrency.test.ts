@@ -129,6 +129,7 @@ t.test('two apps of one process that share a store are one process', async t => 
 t.test('an ended session does not come back by a second save, nor by one after a failure', async t => {
   for (const fails of [false, true]) {
     const store = new TestStore()
+    const lines: Array<Record<string, unknown>> = []
     const app = await makeApp({ store }, {
       '/start': request => { bag(request).a = 1 },
       '/end': request => { request.session.destroy() },
@@ -142,11 +143,12 @@ t.test('an ended session does not come back by a second save, nor by one after a
         await app.session.commit(request, reply)
         bag(request).b = 3
       }
-    })
+    }, logTo(lines, 'warn'))
     const jar = new Jar(app)
     await jar.get('/start')
     const { status, setCookies } = await jar.get('/late')
     t.same([status, setCookies, store.values], [200, [], []])
+    t.match(lines, { length: 1 }, 'which is said once')
   }
 })
 
