@@ -4,7 +4,7 @@ import KeyvRedis from '@keyv/redis'
 import { RedisStore } from 'connect-redis'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify'
-import type { SessionStore } from 'fastify-iron-session'
+import type { SessionStore } from 'fastify-sealed-session'
 import Keyv from 'keyv'
 import { createClient } from 'redis'
 import { RedisSessionStore } from '../examples/redis/store.js'
@@ -84,7 +84,7 @@ async function ironSession (): Promise<Verbs> {
 }
 
 // By its own name, as users import it: what is timed is what is published.
-const us = async (): Promise<typeof import('fastify-iron-session')> => await import('fastify-iron-session')
+const us = async (): Promise<typeof import('fastify-sealed-session')> => await import('fastify-sealed-session')
 
 async function ours (app: FastifyInstance, { secrets = 1 }: Variation, store?: SessionStore): Promise<Verbs> {
   await app.register((await us()).default, {

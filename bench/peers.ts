@@ -18,14 +18,14 @@ export const peers: Record<string, Peer> = {
     title: 'Fastify + @fastify/cookie', framework: 'fastify', keeps: 'a cookie, no session', packages: ['@fastify/cookie']
   },
   this: {
-    title: 'fastify-iron-session', framework: 'fastify', keeps: 'the session in the cookie', packages: []
+    title: 'fastify-sealed-session', framework: 'fastify', keeps: 'the session in the cookie', packages: []
   },
   'secure-session': {
     title: '@fastify/secure-session', framework: 'fastify', keeps: 'the session in the cookie', packages: ['@fastify/secure-session', 'sodium-native']
   },
   // Measured twice, it tells how noisy the run was.
   again: {
-    title: 'fastify-iron-session, again', framework: 'fastify', keeps: 'the session in the cookie', packages: []
+    title: 'fastify-sealed-session, again', framework: 'fastify', keeps: 'the session in the cookie', packages: []
   },
   mgcrea: {
     title: '@mgcrea/fastify-session (sodium)',
@@ -58,19 +58,19 @@ export const peers: Record<string, Peer> = {
 /** Those that keep the session in Redis, at REDIS_URL: they are compared with each other only. */
 export const redisPeers: Record<string, Peer> = {
   'this-connect-redis': {
-    title: 'fastify-iron-session + connect-redis', framework: 'fastify', keeps: 'the session in Redis', packages: ['connect-redis', 'redis']
+    title: 'fastify-sealed-session + connect-redis', framework: 'fastify', keeps: 'the session in Redis', packages: ['connect-redis', 'redis']
   },
   'session-connect-redis': {
     title: '@fastify/session + connect-redis', framework: 'fastify', keeps: 'the session in Redis', packages: ['@fastify/session']
   },
   'this-connect-redis-again': {
-    title: 'fastify-iron-session + connect-redis, again', framework: 'fastify', keeps: 'the session in Redis', packages: []
+    title: 'fastify-sealed-session + connect-redis, again', framework: 'fastify', keeps: 'the session in Redis', packages: []
   },
   'this-redis': {
-    title: 'fastify-iron-session + the example\'s store', framework: 'fastify', keeps: 'the session in Redis', packages: []
+    title: 'fastify-sealed-session + the example\'s store', framework: 'fastify', keeps: 'the session in Redis', packages: []
   },
   'this-keyv': {
-    title: 'fastify-iron-session + Keyv', framework: 'fastify', keeps: 'the session in Redis', packages: ['keyv', '@keyv/redis']
+    title: 'fastify-sealed-session + Keyv', framework: 'fastify', keeps: 'the session in Redis', packages: ['keyv', '@keyv/redis']
   }
 }
 

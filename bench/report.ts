@@ -53,11 +53,11 @@ export function report (run: Run): string {
   return [
     '# What a request costs',
     setting(['fastify', ...Object.keys(Object.values(samples)[0]!).flatMap(peer => peers[peer]!.packages)]),
-    `Server CPU (user and system) per request, and fastify-iron-session's over that of the peer: below 1 it costs less. ${blocks} blocks, ` +
+    `Server CPU (user and system) per request, and fastify-sealed-session's over that of the peer: below 1 it costs less. ${blocks} blocks, ` +
     `each with new server processes and ${rounds} rounds; in a round the peers take turns there and back with ${requests} requests each ` +
     'way, over 10 connections (a fifth of that for iron-session where it works, and for Express). Medians over the rounds; in brackets the ' +
     'smallest and the largest ratio of a round.',
-    `Noise: fastify-iron-session against itself came out at ${showSpread(noise)}, over all rows; other processes ` +
+    `Noise: fastify-sealed-session against itself came out at ${showSpread(noise)}, over all rows; other processes ` +
     `took ${(others * 100).toFixed(0)} % of the machine's CPU time meanwhile.`,
     ...Object.keys(samples).flatMap(row => [`## One request that ${rows[row]!.title}`, rowTable(run, row)]),
     '## Against the targets',

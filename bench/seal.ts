@@ -2,9 +2,9 @@ import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hash, ra
 import { createRequire } from 'node:module'
 import { parseArgs } from 'node:util'
 import * as ironWebcrypto from 'iron-webcrypto'
-import { parseSealerOptions } from '../lib/options.js'
-import { randomId } from '../lib/random.js'
-import { SessionSealer } from '../lib/sealer.js'
+import { parseSealerOptions } from '../lib/options/options.js'
+import { randomId } from '../lib/seal/random.js'
+import { SessionSealer } from '../lib/seal/sealer.js'
 import type { SealerOptions } from '../types/index.js'
 import { lineCharts } from './chart.js'
 import { secret } from './peers.js'
@@ -60,7 +60,7 @@ function sealWith (sealer: SessionSealer, data: object): string | Promise<string
 async function remembered (data: object): Promise<Subject> {
   const sealer = new SessionSealer(parseSealerOptions({ secret }))
   const token = await sealWith(sealer, data)
-  return { title: 'fastify-iron-session, remembered', seal: () => undefined, unseal: () => sealer.unseal(arrived(token)) }
+  return { title: 'fastify-sealed-session, remembered', seal: () => undefined, unseal: () => sealer.unseal(arrived(token)) }
 }
 
 /** Another implementation of the protocol, with a password and its own defaults. */
@@ -180,8 +180,8 @@ const sections: string[] = []
 for (const bytes of sizes) {
   const data = dataOf(bytes)
   const subjects = await Promise.all([
-    openssl(data), barest(data), ours('fastify-iron-session', data), remembered(data), secretbox(data),
-    ours('fastify-iron-session, iron-webcrypto engine', data, { iron: { timestampSkewSec: 60 } }), iron('@hapi/iron', hapiIron, data), iron('iron-webcrypto', ironWebcrypto, data)
+    openssl(data), barest(data), ours('fastify-sealed-session', data), remembered(data), secretbox(data),
+    ours('fastify-sealed-session, iron-webcrypto engine', data, { iron: { timestampSkewSec: 60 } }), iron('@hapi/iron', hapiIron, data), iron('iron-webcrypto', ironWebcrypto, data)
   ])
   for (const verb of verbs) {
     const able = subjects.filter(subject => verb === 'unseal' || !subject.title.endsWith('remembered'))
@@ -206,7 +206,7 @@ const rotationLines = counts.map((count, at) => [String(count), ...verbs.flatMap
   [median(rotated[verb][at]!).toFixed(2), showSpread(spread(ratios(rotated[verb][at]!, rotated[verb][0]!)))])])
 
 const growth = verbs.map(verb => {
-  const { base, slope, explained } = fit(figures[verb].get('fastify-iron-session')!.map(([bytes, micros]) => [bytes / 1000, micros]))
+  const { base, slope, explained } = fit(figures[verb].get('fastify-sealed-session')!.map(([bytes, micros]) => [bytes / 1000, micros]))
   return `${verb} ≈ ${base.toFixed(1)} µs + ${slope.toFixed(1)} µs per 1000 bytes (R² ${explained.toFixed(3)})`
 })
 
@@ -226,12 +226,12 @@ const text = [
   'What to expect is no growth: the id in a seal names its secret, so that more of them cost one look-up all the same.'
 ].join('\n\n') + '\n'
 
-const shown = ['OpenSSL floor', 'fastify-iron-session', 'fastify-iron-session, remembered', 'libsodium secretbox']
+const shown = ['OpenSSL floor', 'fastify-sealed-session', 'fastify-sealed-session, remembered', 'libsodium secretbox']
 const charts = verbs.map(verb => ({
   title: verb,
   x: 'bytes of data',
   y: 'CPU, µs',
   series: shown.filter(title => figures[verb].has(title)).map(title =>
-    ({ title: title.replace('fastify-iron-session', 'this'), points: figures[verb].get(title)!, ours: title.startsWith('fastify-iron-session') }))
+    ({ title: title.replace('fastify-sealed-session', 'this'), points: figures[verb].get(title)!, ours: title.startsWith('fastify-sealed-session') }))
 }))
 publish('seal', text, lineCharts(charts, `CPU time of one call. Node ${process.versions.node}, ${date}.`), !quick)

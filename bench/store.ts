@@ -66,7 +66,7 @@ const ratio = (row: string, peer: string): string => showSpread(spread(ratios(mi
 const text = [
   '# What a session in Redis costs',
   setting(['fastify', ...Object.values(redisPeers).flatMap(({ packages }) => packages)]),
-  `Server CPU (user and system, Redis not counted) per request, that of fastify-iron-session with connect-redis over that of the peer, and what Redis was asked for (what a script asks is counted too). ${blocks} blocks ` +
+  `Server CPU (user and system, Redis not counted) per request, that of fastify-sealed-session with connect-redis over that of the peer, and what Redis was asked for (what a script asks is counted too). ${blocks} blocks ` +
   `with new server processes, ${2 * rounds} rounds each, in turns there and back, ${requests} requests over 10 connections. Medians; in brackets the smallest and the largest ratio of a round.`,
   ...rowKeys.flatMap(row => [`## One request that ${rows[row]!.title}`, table(
     ['peer', 'server CPU, µs', 'this / peer', 'requests/s', 'p99, ms', 'commands'],

@@ -6,7 +6,7 @@ const { NODE_ENV, HOST = '127.0.0.1', PORT = '3000', SESSION_SECRET, OLD_SESSION
 function developmentSecret (): string | undefined {
   if (NODE_ENV === 'production') return undefined // the plugin says what to do
   console.log('SESSION_SECRET is not set, so a secret was made for this run: sessions end when the server stops.')
-  console.log('For a lasting one: export SESSION_SECRET=$(npx fastify-iron-session keygen)')
+  console.log('For a lasting one: export SESSION_SECRET=$(npx fastify-sealed-session keygen)')
   return randomBytes(32).toString('hex')
 }
 

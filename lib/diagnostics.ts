@@ -7,10 +7,10 @@ type Facts<Key extends Name> = Omit<SessionEvents[Key], 'sessionName' | 'request
 
 // https://nodejs.org/api/diagnostics_channel.html: where nobody listens, telling costs one look at a property.
 const channels = {
-  loaded: channel('fastify-iron-session.loaded'),
-  rejected: channel('fastify-iron-session.rejected'),
-  saved: channel('fastify-iron-session.saved'),
-  destroyed: channel('fastify-iron-session.destroyed')
+  loaded: channel('fastify-sealed-session.loaded'),
+  rejected: channel('fastify-sealed-session.rejected'),
+  saved: channel('fastify-sealed-session.saved'),
+  destroyed: channel('fastify-sealed-session.destroyed')
 }
 
 /** Whether anybody wants to know: asked before the facts are put together. */

@@ -14,11 +14,11 @@ export const errors = Object.freeze({
   /** 500, at boot: no secret was given. */
   FST_SESSION_SECRET_MISSING: createError<[option: string]>(
     'FST_SESSION_SECRET_MISSING',
-    'Option "%s" is missing. Make a secret with `npx fastify-iron-session keygen`, keep it in the environment ' +
+    'Option "%s" is missing. Make a secret with `npx fastify-sealed-session keygen`, keep it in the environment ' +
     '(SESSION_SECRET=… node server.js) and pass it as { secret: process.env.SESSION_SECRET }', 500),
   /** 500, at boot: a secret is too short to be one. */
   FST_SESSION_SECRET_WEAK: createError<[option: string, accepted: string, got: string]>(
-    'FST_SESSION_SECRET_WEAK', 'Option "%s" is too weak: %s; got %s. `npx fastify-iron-session keygen` makes a good one', 500),
+    'FST_SESSION_SECRET_WEAK', 'Option "%s" is too weak: %s; got %s. `npx fastify-sealed-session keygen` makes a good one', 500),
   /** 500: an option, or an argument of a session's method, has a wrong name, type or value. */
   FST_SESSION_INVALID_OPTION: createError<[option: string, fault: string]>(
     'FST_SESSION_INVALID_OPTION', 'Option "%s" %s', 500),

@@ -8,11 +8,11 @@ const registered = new WeakMap<object, Set<string>>()
 
 /** The request's property that holds its session's state. Shared by every copy of this package. */
 export function slotFor (name: string): symbol {
-  return Symbol.for(`fastify-iron-session.${name}`)
+  return Symbol.for(`fastify-sealed-session.${name}`)
 }
 
 function markFor (name: string): symbol {
-  return Symbol.for(`fastify-iron-session.${name}.registered`)
+  return Symbol.for(`fastify-sealed-session.${name}.registered`)
 }
 
 /** Marks the requests of a scope as having a session, and remembers that its app has one. */
@@ -63,7 +63,7 @@ export function getSlot (request: FastifyRequest, name: string): unknown {
   return (request as unknown as Record<symbol, unknown>)[slotFor(name)]
 }
 
-const guarded = Symbol('fastify-iron-session.guarded')
+const guarded = Symbol('fastify-sealed-session.guarded')
 
 /**
  * Where this package was imported and then forgotten, `request.session` says so instead of being undefined.

@@ -1,12 +1,12 @@
 import type { SessionManager } from '../types/index.js'
-import type { Committer } from './commit.js'
-import type { CookieWriter } from './cookie-writer.js'
+import type { Committer } from './session/save.js'
+import type { CookieWriter } from './cookie/jar.js'
 import { getSlot } from './guard.js'
-import type { SessionConfig } from './options.js'
-import { forData } from './sealer.js'
-import type { SessionSealer } from './sealer.js'
-import { SessionState } from './state.js'
-import type { SessionStorage } from './storage.js'
+import type { SessionConfig } from './options/options.js'
+import { forData } from './seal/sealer.js'
+import type { SessionSealer } from './seal/sealer.js'
+import { SessionState } from './session/state.js'
+import type { SessionStorage } from './store/keeper.js'
 
 /** `app.session` */
 export function createManager (

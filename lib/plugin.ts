@@ -3,18 +3,18 @@ import fastifyCookie from '@fastify/cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Session, SessionOptions } from '../types/index.js'
-import { refused } from './checks.js'
-import { Committer, isWebsocket } from './commit.js'
-import { CookieWriter } from './cookie-writer.js'
-import { CHUNKS } from './cookies.js'
+import { refused } from './options/checks.js'
+import { Committer, isWebsocket } from './session/save.js'
+import { CookieWriter } from './cookie/jar.js'
+import { CHUNKS } from './cookie/parse.js'
 import { errors } from './errors.js'
 import { markRegistered, notRegistered, slotFor } from './guard.js'
-import { load, loadLater } from './load.js'
+import { load, loadLater } from './session/load.js'
 import { createManager } from './manager.js'
-import { parseSessionOptions } from './options.js'
-import { SessionSealer } from './sealer.js'
-import { SessionState } from './state.js'
-import { SessionStorage } from './storage.js'
+import { parseSessionOptions } from './options/options.js'
+import { SessionSealer } from './seal/sealer.js'
+import { SessionState } from './session/state.js'
+import { SessionStorage } from './store/keeper.js'
 
 /**
  * What a request's slot holds: its session once it was read, or why it could not be loaded; before that its reply,
@@ -126,7 +126,7 @@ function assertFree (app: FastifyInstance, name: string): void {
   }
 }
 
-const markOfCookie = (name: string): symbol => Symbol.for(`fastify-iron-session.cookie.${name}`)
+const markOfCookie = (name: string): symbol => Symbol.for(`fastify-sealed-session.cookie.${name}`)
 
 /** @throws FST_SESSION_INVALID_OPTION where another session's cookie has the name, or that of one of its chunks */
 function assertCookieFree (app: FastifyInstance, name: string): void {
@@ -146,4 +146,4 @@ function isSwitchedOff (request: FastifyRequest): boolean {
  * @throws through `app.ready()`: FST_SESSION_SECRET_MISSING, FST_SESSION_SECRET_WEAK, FST_SESSION_INVALID_OPTION,
  * FST_SESSION_COOKIE_NAME
  */
-export const sessionPlugin = fp<SessionOptions>(plugin, { fastify: '5.x', name: 'fastify-iron-session' })
+export const sessionPlugin = fp<SessionOptions>(plugin, { fastify: '5.x', name: 'fastify-sealed-session' })

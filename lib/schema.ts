@@ -1,5 +1,5 @@
 import type { StandardSchema, StandardSchemaResult } from '../types/index.js'
-import { refused } from './checks.js'
+import { refused } from './options/checks.js'
 
 /**
  * What a schema makes of data (Standard Schema, version 1). What it throws is the app's own fault, and passes.

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { overrideAttributes, parseCookieName, parseCookieOptions } from '../lib/attributes.js'
+import { overrideAttributes, parseCookieName, parseCookieOptions } from '../lib/cookie/attributes.js'
 import type { SessionCookieOptions } from '../lib/index.js'
 
 const parse = (options: object, name = 'session'): unknown => parseCookieOptions(name, options as SessionCookieOptions)

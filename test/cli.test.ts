@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import * as Iron from 'iron-webcrypto'
 import { sealData } from 'iron-session'
 import t from 'tap'
-import { cli } from '../lib/cli.js'
+import { cli } from '../lib/cli/cli.js'
 import { createSealer } from '../lib/index.js'
 import { makeApp, secret } from './fixtures/app.js'
 import { TestStore } from './fixtures/stores.js'
@@ -68,7 +68,7 @@ t.test('help goes to standard output, wrong usage to standard error with 2', asy
 })
 
 t.test('the program hands its exit code on', async t => {
-  const bin = (...args: string[]): number | null => spawnSync(process.execPath, [...process.execArgv, 'lib/bin.ts', ...args]).status
+  const bin = (...args: string[]): number | null => spawnSync(process.execPath, [...process.execArgv, 'lib/cli/bin.ts', ...args]).status
   t.equal(bin('keygen'), 0)
   t.equal(bin('nonsense'), 2)
 })

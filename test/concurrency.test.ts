@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { merge } from '../lib/storage.js'
+import { merge } from '../lib/store/keeper.js'
 import { Jar, logTo, makeApp, read } from './fixtures/app.js'
 import { TestStore } from './fixtures/stores.js'
 

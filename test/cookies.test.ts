@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { clearCookies, findCookies, isFor, setCookies } from '../lib/cookies.js'
-import type { CookieFormat } from '../lib/cookies.js'
+import { clearCookies, findCookies, isFor, setCookies } from '../lib/cookie/parse.js'
+import type { CookieFormat } from '../lib/cookie/parse.js'
 
 /** As RFC 6265, section 5.4, has it: pairs between semicolons. */
 function naive (header: string, name: string): string[] {

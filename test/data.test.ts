@@ -1,6 +1,6 @@
 import vm from 'node:vm'
 import t from 'tap'
-import { findReservedKey, reservedKeys, serialize } from '../lib/data.js'
+import { findReservedKey, reservedKeys, serialize } from '../lib/json.js'
 
 const session = (any: unknown): object => ({ any })
 

@@ -16,7 +16,7 @@ function listen (t: Test): { took: () => unknown[], requests: FastifyRequest[] }
   const events: unknown[] = []
   const requests: FastifyRequest[] = []
   for (const name of names) {
-    const channel = `fastify-iron-session.${name}`
+    const channel = `fastify-sealed-session.${name}`
     const listener = (message: unknown): void => {
       const { request, ...facts } = message as SessionEvents[Name]
       requests.push(request)
@@ -116,8 +116,8 @@ t.test('the recipe for Prometheus counts them', async t => {
   }
   const on = <Key extends Name>(name: Key, listener: (event: SessionEvents[Key]) => void): void => {
     const each = (message: unknown): void => { listener(message as SessionEvents[Key]) }
-    subscribe(`fastify-iron-session.${name}`, each)
-    t.teardown(() => unsubscribe(`fastify-iron-session.${name}`, each))
+    subscribe(`fastify-sealed-session.${name}`, each)
+    t.teardown(() => unsubscribe(`fastify-sealed-session.${name}`, each))
   }
   on('loaded', () => counters.loaded.inc())
   on('rejected', ({ reason }) => counters.rejected.inc({ reason }))

@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
 import { createSealer, errors } from '../lib/index.js'
-import { PLUGIN_NAMES, parseSessionOptions } from '../lib/options.js'
+import { PLUGIN_NAMES, parseSessionOptions } from '../lib/options/options.js'
 import { secret } from './fixtures/app.js'
 import { runs } from './fixtures/fuzz.js'
 

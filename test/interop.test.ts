@@ -16,7 +16,7 @@ import { count, Jar, makeApp, olderSecret, read, secret } from './fixtures/app.j
 import { runs } from './fixtures/fuzz.js'
 import { TestStore } from './fixtures/stores.js'
 
-const META = 'fastify-iron-session'
+const META = 'fastify-sealed-session'
 
 const routes: Parameters<typeof makeApp>[1] = {
   '/count': count,
@@ -209,7 +209,7 @@ t.test('our key is ours: setting it is refused, and regenerate, destroy and chun
     ...routes, '/own': (request: FastifyRequest) => { (request.session as unknown as Record<string, unknown>)[META] = 1 }
   })
   const jar = new Jar(app)
-  t.match((await jar.get('/own')).json, { code: 'FST_SESSION_RESERVED_KEY', message: /fastify-iron-session/ })
+  t.match((await jar.get('/own')).json, { code: 'FST_SESSION_RESERVED_KEY', message: /fastify-sealed-session/ })
   await jar.get(`/note?note=${'x'.repeat(6000)}`)
   t.equal(jar.cookies.size, 3)
   const stale = [...jar.cookies].slice(1)

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { Doorkeeper, Lru } from '../lib/lru.js'
-import { randomId } from '../lib/random.js'
+import { Doorkeeper, Lru } from '../lib/seal/lru.js'
+import { randomId } from '../lib/seal/random.js'
 
 t.test('an entry that is used stays while others go', async t => {
   const lru = new Lru<number>(4)

@@ -51,7 +51,7 @@ async function migrated (part: string, oldStore?: object): Promise<FastifyInstan
   const names = code.map(code => fileOf(code)?.replace('.ts', '.js') ?? `run-${runs++}.js`)
   code.forEach((text, at) => {
     const { outputText } = ts.transpileModule(text, { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023, verbatimModuleSyntax: true } })
-    writeFileSync(join(folder, names[at]!), outputText.replace("'fastify-iron-session'", "'../../lib/index.js'"))
+    writeFileSync(join(folder, names[at]!), outputText.replace("'fastify-sealed-session'", "'../../lib/index.js'"))
   })
   Object.assign(globalThis, { app, oldStore })
   await import(pathToFileURL(join(folder, names.at(-1)!)).href)
@@ -284,7 +284,7 @@ t.test('what the page says of calls with a callback', async t => {
 t.test('every block compiles', t => {
   const given = `
 import type { FastifyInstance } from 'fastify'
-import type { ExpressStore } from 'fastify-iron-session'
+import type { ExpressStore } from 'fastify-sealed-session'
 declare const app: FastifyInstance
 declare const client: object
 declare const oldStore: ExpressStore
@@ -297,7 +297,7 @@ declare const oldStore: ExpressStore
   })
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({
     extends: '../../tsconfig.json',
-    compilerOptions: { rootDir: '../..', noEmit: true, noUnusedLocals: false, paths: { 'fastify-iron-session': ['../../lib/index.ts'] } },
+    compilerOptions: { rootDir: '../..', noEmit: true, noUnusedLocals: false, paths: { 'fastify-sealed-session': ['../../lib/index.ts'] } },
     include: ['*.ts']
   }))
   let output = ''

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import Keyv from 'keyv'
 import t from 'tap'
 import type { SessionOptions } from '../lib/index.js'
-import { parseSealerOptions, parseSessionOptions } from '../lib/options.js'
+import { parseSealerOptions, parseSessionOptions } from '../lib/options/options.js'
 import { olderSecret, secret } from './fixtures/app.js'
 
 t.test('the defaults are those of the README', async t => {
@@ -118,7 +118,7 @@ t.test('a secret that can be guessed is refused, whatever its length', async t =
     [Buffer.alloc(32), 'bytes that are all zero']
   ]
   for (const [value, flaw] of weak) {
-    const message = `Option "secret" is too weak: it must not be one that can be guessed; got ${flaw}. \`npx fastify-iron-session keygen\` makes a good one`
+    const message = `Option "secret" is too weak: it must not be one that can be guessed; got ${flaw}. \`npx fastify-sealed-session keygen\` makes a good one`
     t.throws(() => parseSealerOptions({ secret: value }), { code: 'FST_SESSION_SECRET_WEAK', message })
     t.throws(() => parseSealerOptions({ secret: [secret, { id: 'old', secret: value }] }), { code: 'FST_SESSION_SECRET_WEAK', message: '"secret[1].secret"' })
   }

@@ -8,14 +8,14 @@ const root = resolve(import.meta.dirname, '..')
 
 /** A folder outside the project with the packed tarball unpacked, beside links to what it depends on. */
 function consumer (): string {
-  const folder = mkdtempSync(join(tmpdir(), 'fastify-iron-session-'))
+  const folder = mkdtempSync(join(tmpdir(), 'fastify-sealed-session-'))
   t.teardown(() => { rmSync(folder, { recursive: true }) })
   run('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], root)
   const tarball = readdirSync(folder).find(name => name.endsWith('.tgz'))!
   run('tar', ['-xzf', tarball], folder)
   const modules = join(folder, 'node_modules')
   mkdirSync(modules)
-  renameSync(join(folder, 'package'), join(modules, 'fastify-iron-session'))
+  renameSync(join(folder, 'package'), join(modules, 'fastify-sealed-session'))
   for (const name of ['fastify', '@fastify', 'fastify-plugin', 'iron-webcrypto', '@types', 'undici-types']) {
     symlinkSync(join(root, 'node_modules', name), join(modules, name))
   }
@@ -44,7 +44,7 @@ const output = '{"views":2}\n1 true function\n'
 t.test('the tarball holds what is needed, and no sources or tests', async t => {
   const files = JSON.parse(run('npm', ['pack', '--ignore-scripts', '--dry-run', '--json'], root)) as Array<{ files: Array<{ path: string }> }>
   const paths = files[0]!.files.map(({ path }) => path)
-  for (const path of ['README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'dist/cjs/package.json', 'dist/esm/lib/bin.js', 'dist/esm/types/index.d.ts']) {
+  for (const path of ['README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'dist/cjs/package.json', 'dist/esm/lib/cli/bin.js', 'dist/esm/types/index.d.ts']) {
     t.ok(paths.includes(path), path)
   }
   t.same(paths.filter(path => !/^(dist\/|package\.json|docs\/|README|LICENSE|CHANGELOG|SECURITY)/.test(path) || path.includes('.tst.')), [])
@@ -72,7 +72,7 @@ t.test('publint and attw find nothing to say about the tarball', async t => {
 t.test('an ESM app uses it', async t => {
   writeFileSync(join(folder, 'app.mjs'), `
     import Fastify from 'fastify'
-    import sessionPlugin, { createSealer, errors, getSession } from 'fastify-iron-session'
+    import sessionPlugin, { createSealer, errors, getSession } from 'fastify-sealed-session'
     const app = Fastify()
     await app.register(sessionPlugin, { secret: '${secret}' })
     ${body}
@@ -81,10 +81,10 @@ t.test('an ESM app uses it', async t => {
 })
 
 t.test('a CommonJS app uses it, whichever way it is required', async t => {
-  for (const [at, plugin] of ["require('fastify-iron-session').sessionPlugin", "require('fastify-iron-session').default", "require('fastify-iron-session')"].entries()) {
+  for (const [at, plugin] of ["require('fastify-sealed-session').sessionPlugin", "require('fastify-sealed-session').default", "require('fastify-sealed-session')"].entries()) {
     writeFileSync(join(folder, `app${at}.cjs`), `
       const Fastify = require('fastify')
-      const { createSealer, errors, getSession } = require('fastify-iron-session')
+      const { createSealer, errors, getSession } = require('fastify-sealed-session')
       async function main () {
         const app = Fastify()
         await app.register(${plugin}, { secret: '${secret}' })
@@ -121,7 +121,7 @@ function writeApps (): string[] {
   for (const name of names) {
     const test = readFileSync(join(root, 'types', `${name}.tst.ts`), 'utf8')
     for (const extension of ['mts', 'cts']) {
-      writeFileSync(join(folder, `${name}.${extension}`), test.replaceAll(/'(\.\.\/lib|\.)\/index\.js'/g, "'fastify-iron-session'"))
+      writeFileSync(join(folder, `${name}.${extension}`), test.replaceAll(/'(\.\.\/lib|\.)\/index\.js'/g, "'fastify-sealed-session'"))
     }
     for (const [, dependency] of test.matchAll(/from '(\w[\w-]*)[/']/g)) {
       const [from, to] = [join(root, 'node_modules', dependency!), join(modules, dependency!)]
@@ -159,11 +159,11 @@ t.test('TypeScript apps are typed', { timeout: 0 }, async t => {
 
 /** The errors in the apps, in our own declarations, and in no file: those in the declarations of other packages are not ours. */
 function ours (found: string): string[] {
-  return found.split('\n').filter(line => /^(\w+\.[mc]ts|node_modules\/fastify-iron-session\/|error)/.test(line))
+  return found.split('\n').filter(line => /^(\w+\.[mc]ts|node_modules\/fastify-sealed-session\/|error)/.test(line))
 }
 
 t.test('the command line works from the tarball', async t => {
-  const bin = join(folder, 'node_modules', 'fastify-iron-session', 'dist', 'esm', 'lib', 'bin.js')
+  const bin = join(folder, 'node_modules', 'fastify-sealed-session', 'dist', 'esm', 'lib', 'bin.js')
   t.match(run(process.execPath, [bin, 'keygen'], folder), /^[\da-f]{64}\n$/)
   t.match(run(process.execPath, [bin, '--help'], folder), /Usage/)
 })

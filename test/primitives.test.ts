@@ -1,6 +1,6 @@
 import { createCipheriv } from 'node:crypto'
 import t from 'tap'
-import { CipherKey, MacKey } from '../lib/primitives.js'
+import { CipherKey, MacKey } from '../lib/seal/primitives.js'
 
 const hex = (text: string): Buffer => Buffer.from(text, 'hex')
 const latin1 = (bytes: Buffer): string => bytes.toString('latin1')

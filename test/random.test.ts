@@ -1,5 +1,5 @@
 import t from 'tap'
-import { randomBlock, randomId } from '../lib/random.js'
+import { randomBlock, randomId } from '../lib/seal/random.js'
 
 t.test('ids are 128 bits, and do not repeat', async t => {
   const ids = new Set(Array.from({ length: 20_000 }, randomId))

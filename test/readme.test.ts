@@ -3,9 +3,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join, resolve } from 'node:path'
 import t from 'tap'
 import ts from 'typescript'
-import { reservedKeys } from '../lib/data.js'
+import { reservedKeys } from '../lib/json.js'
 import { errors } from '../lib/index.js'
-import { PLUGIN_NAMES } from '../lib/options.js'
+import { PLUGIN_NAMES } from '../lib/options/options.js'
 
 const root = resolve(import.meta.dirname, '..')
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
@@ -15,7 +15,7 @@ const snippets = [...`${readme}\n${security}\n${concepts}`.matchAll(/^ *```ts\n(
 
 /** What a snippet that starts in the middle of an app takes as given. */
 const given = `
-import sessionPlugin from 'fastify-iron-session'
+import sessionPlugin from 'fastify-sealed-session'
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 declare const app: FastifyInstance

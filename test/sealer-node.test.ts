@@ -3,11 +3,11 @@ import { pbkdf2Sync } from 'node:crypto'
 import fc from 'fast-check'
 import * as Webcrypto from 'iron-webcrypto'
 import t from 'tap'
-import { fingerprint, Keyring } from '../lib/keyring.js'
-import type { Key } from '../lib/keyring.js'
-import { NodeEngine } from '../lib/sealer-node.js'
-import { parseToken } from '../lib/token.js'
-import type { Opened } from '../lib/token.js'
+import { fingerprint, Keyring } from '../lib/seal/keyring.js'
+import type { Key } from '../lib/seal/keyring.js'
+import { NodeEngine } from '../lib/seal/engine-node.js'
+import { parseToken } from '../lib/seal/token.js'
+import type { Opened } from '../lib/seal/token.js'
 
 const Hapi = createRequire(import.meta.url)('@hapi/iron') as typeof Webcrypto
 const HOUR = 3_600_000

@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import * as Iron from 'iron-webcrypto'
 import t from 'tap'
-import { encode } from '../lib/envelope.js'
+import { encode } from '../lib/seal/envelope.js'
 import { createSealer } from '../lib/index.js'
 import type { Sealer, SealerOptions } from '../lib/index.js'
-import { fingerprint, Keyring } from '../lib/keyring.js'
-import { NodeEngine } from '../lib/sealer-node.js'
+import { fingerprint, Keyring } from '../lib/seal/keyring.js'
+import { NodeEngine } from '../lib/seal/engine-node.js'
 import { secret } from './fixtures/app.js'
 
 const make = (options: Partial<SealerOptions> = {}): Sealer => createSealer({ secret, ...options })

@@ -3,7 +3,7 @@ import Keyv from 'keyv'
 import t from 'tap'
 import { denylist, fromExpressStore } from '../lib/index.js'
 import type { ExpressStore, SessionStore } from '../lib/index.js'
-import { StoreClient } from '../lib/store.js'
+import { StoreClient } from '../lib/store/client.js'
 import { count, Jar, makeApp } from './fixtures/app.js'
 
 interface Entry { cookie: { expires: Date, maxAge: number, originalMaxAge: number }, data?: unknown }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { expiryOf, isToken, parseToken } from '../lib/token.js'
+import { expiryOf, isToken, parseToken } from '../lib/seal/token.js'
 
 const iv = 'A'.repeat(22)
 const mac = 'B'.repeat(42) + 'A'

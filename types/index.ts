@@ -2,7 +2,7 @@
  * The data of a session. Declare yours once, and `request.session` is typed everywhere:
  *
  * @example
- * declare module 'fastify-iron-session' {
+ * declare module 'fastify-sealed-session' {
  *   interface SessionData { user?: { id: string }; views?: number }
  * }
  */
@@ -203,7 +203,7 @@ export interface SessionOptions extends SealerOptions {
 }
 
 /**
- * What is published on the diagnostics channels `fastify-iron-session.loaded`, `.rejected`, `.saved` and `.destroyed`
+ * What is published on the diagnostics channels `fastify-sealed-session.loaded`, `.rejected`, `.saved` and `.destroyed`
  * (`node:diagnostics_channel`): never data, never a cookie's value.
  */
 export interface SessionEvents {

@@ -3,13 +3,13 @@ import websocket from '@fastify/websocket'
 import type { WebSocket } from '@fastify/websocket'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
-import sessionPlugin, { denylist } from 'fastify-iron-session'
-import type { SessionInfo, SessionOptions } from 'fastify-iron-session'
+import sessionPlugin, { denylist } from 'fastify-sealed-session'
+import type { SessionInfo, SessionOptions } from 'fastify-sealed-session'
 import Keyv from 'keyv'
 import { checkPassword } from '../login/users.js'
 import { chatPage, loginPage } from './views.js'
 
-declare module 'fastify-iron-session' {
+declare module 'fastify-sealed-session' {
   interface SessionData {
     user?: { id: string, name: string }
   }

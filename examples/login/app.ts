@@ -1,12 +1,12 @@
 import formbody from '@fastify/formbody'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
-import sessionPlugin from 'fastify-iron-session'
-import type { SessionOptions } from 'fastify-iron-session'
+import sessionPlugin from 'fastify-sealed-session'
+import type { SessionOptions } from 'fastify-sealed-session'
 import { checkPassword } from './users.js'
 import { homePage, loginPage, privatePage, sessionPage } from './views.js'
 
-declare module 'fastify-iron-session' {
+declare module 'fastify-sealed-session' {
   interface SessionData {
     user?: { id: string, name: string }
     views?: number

@@ -1,4 +1,4 @@
-import type { SessionInfo } from 'fastify-iron-session'
+import type { SessionInfo } from 'fastify-sealed-session'
 
 const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
 

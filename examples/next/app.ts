@@ -1,12 +1,12 @@
 import formbody from '@fastify/formbody'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
-import sessionPlugin from 'fastify-iron-session'
+import sessionPlugin from 'fastify-sealed-session'
 import { checkPassword } from '../login/users.js'
 import type { HalfOptions } from './next.js'
 import { page } from './views.js'
 
-declare module 'fastify-iron-session' {
+declare module 'fastify-sealed-session' {
   interface SessionData {
     user?: { id: string, name: string }
     views?: number

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
-import type { SessionData } from 'fastify-iron-session'
+import type { SessionData } from 'fastify-sealed-session'
 import { getIronSession } from 'iron-session'
 import type { SessionOptions } from 'iron-session'
 import { checkPassword } from '../login/users.js'

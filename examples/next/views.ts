@@ -1,4 +1,4 @@
-import type { SessionData } from 'fastify-iron-session'
+import type { SessionData } from 'fastify-sealed-session'
 
 const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
 const escape = (text: string): string => text.replace(/[&<>"']/g, character => entities[character]!)

@@ -1,4 +1,4 @@
-import type { SessionStore } from 'fastify-iron-session'
+import type { SessionStore } from 'fastify-sealed-session'
 import type { createClient } from 'redis'
 
 /** What this store asks of node-redis; an ioredis client has the same under other names. */

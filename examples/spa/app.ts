@@ -1,11 +1,11 @@
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyRequest, FastifyServerOptions } from 'fastify'
-import sessionPlugin from 'fastify-iron-session'
-import type { SessionOptions } from 'fastify-iron-session'
+import sessionPlugin from 'fastify-sealed-session'
+import type { SessionOptions } from 'fastify-sealed-session'
 import { checkPassword } from '../login/users.js'
 import { contentSecurityPolicy, page } from './page.js'
 
-declare module 'fastify-iron-session' {
+declare module 'fastify-sealed-session' {
   interface SessionData {
     user?: { id: string, name: string }
   }

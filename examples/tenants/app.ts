@@ -2,11 +2,11 @@ import { hkdfSync } from 'node:crypto'
 import formbody from '@fastify/formbody'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
-import sessionPlugin, { createSealer } from 'fastify-iron-session'
+import sessionPlugin, { createSealer } from 'fastify-sealed-session'
 import { checkPassword } from '../login/users.js'
 import { indexPage, tenantPage } from './views.js'
 
-declare module 'fastify-iron-session' {
+declare module 'fastify-sealed-session' {
   interface SessionData {
     user?: { id: string, name: string }
     views?: number

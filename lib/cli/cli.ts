@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
-import { VERSION_SUFFIX } from './bare.js'
-import { parseSealerOptions } from './options.js'
-import { describe, SessionSealer } from './sealer.js'
+import { VERSION_SUFFIX } from '../seal/interop.js'
+import { parseSealerOptions } from '../options/options.js'
+import { describe, SessionSealer } from '../seal/sealer.js'
 
 const HELP = `Usage:
-  fastify-iron-session keygen             prints a new secret: 256 random bits as 64 hex characters
-  fastify-iron-session inspect [cookie]   opens a cookie with the secret in SESSION_SECRET, prints data and times
+  fastify-sealed-session keygen             prints a new secret: 256 random bits as 64 hex characters
+  fastify-sealed-session inspect [cookie]   opens a cookie with the secret in SESSION_SECRET, prints data and times
 
 The cookie is the value, with or without its name, as an argument or on standard input.
 
@@ -26,7 +26,7 @@ export interface Terminal {
   stderr: { write (text: string): unknown }
 }
 
-/** `fastify-iron-session keygen | inspect`. Gives the exit code. */
+/** `fastify-sealed-session keygen | inspect`. Gives the exit code. */
 export async function cli (args: string[], terminal: Terminal): Promise<number> {
   try {
     const { values, positionals: [command, cookie, ...rest] } =

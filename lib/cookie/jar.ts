@@ -1,12 +1,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { CookieAttributes } from './attributes.js'
 import { markUncacheable, varyByCookie } from './cache-headers.js'
-import { clearCookies, isFor, serializeAttributes, setCookies, tooLarge } from './cookies.js'
-import type { CookieFormat, SerializeCookie } from './cookies.js'
-import type { Envelope } from './envelope.js'
-import type { SessionConfig } from './options.js'
-import type { SessionSealer } from './sealer.js'
-import type { SessionState } from './state.js'
+import { clearCookies, isFor, serializeAttributes, setCookies, tooLarge } from './parse.js'
+import type { CookieFormat, SerializeCookie } from './parse.js'
+import type { Envelope } from '../seal/envelope.js'
+import type { SessionConfig } from '../options/options.js'
+import type { SessionSealer } from '../seal/sealer.js'
+import type { SessionState } from '../session/state.js'
 
 /** A session's times, which its Max-Age comes from. */
 type Times = Pick<Envelope, 'idle' | 'createdAt'>

@@ -1,4 +1,4 @@
-import { errors } from './errors.js'
+import { errors } from '../errors.js'
 
 /** Above this many seconds (three thousand years) a Date could not hold the end. */
 export const MAX_SECONDS = 1e11

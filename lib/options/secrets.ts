@@ -1,9 +1,9 @@
 import { types } from 'node:util'
-import type { Secret, SealerOptions, SecretValue } from '../types/index.js'
+import type { Secret, SealerOptions, SecretValue } from '../../types/index.js'
 import { invalid, MIN_SECRET, parseNames, refused } from './checks.js'
-import { errors } from './errors.js'
-import { fingerprint, guessable } from './keyring.js'
-import type { Key } from './keyring.js'
+import { errors } from '../errors.js'
+import { fingerprint, guessable } from '../seal/keyring.js'
+import type { Key } from '../seal/keyring.js'
 
 /** @param numbered whether ids are numbers where none are given, from the oldest, as iron-session has them */
 export function parseSecrets (option: SealerOptions['secret'], numbered: boolean): [Key, ...Key[]] {

@@ -1,13 +1,13 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { CookieWriter } from './cookie-writer.js'
-import { EMPTY, serialize } from './data.js'
-import { listens, tell } from './diagnostics.js'
-import { errors } from './errors.js'
-import type { SessionConfig } from './options.js'
-import type { SessionSealer } from './sealer.js'
+import type { CookieWriter } from '../cookie/jar.js'
+import { EMPTY, serialize } from '../json.js'
+import { listens, tell } from '../diagnostics.js'
+import { errors } from '../errors.js'
+import type { SessionConfig } from '../options/options.js'
+import type { SessionSealer } from '../seal/sealer.js'
 import { Session } from './session.js'
 import type { SessionState } from './state.js'
-import type { SessionStorage } from './storage.js'
+import type { SessionStorage } from '../store/keeper.js'
 
 /** Session → compare → seal → `Set-Cookie`. */
 export class Committer {

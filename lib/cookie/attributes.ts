@@ -1,6 +1,6 @@
-import type { SessionCookieOptions } from '../types/index.js'
-import { describe, invalid, parseBoolean, parseNames, refused } from './checks.js'
-import { errors } from './errors.js'
+import type { SessionCookieOptions } from '../../types/index.js'
+import { describe, invalid, parseBoolean, parseNames, refused } from '../options/checks.js'
+import { errors } from '../errors.js'
 
 /** Cookie attributes, checked and complete. */
 export interface CookieAttributes {

@@ -1,6 +1,6 @@
-import type { ExpressStore, RevocationList, SessionStore } from '../types/index.js'
-import { invalid, refused } from './checks.js'
-import { errors } from './errors.js'
+import type { ExpressStore, RevocationList, SessionStore } from '../../types/index.js'
+import { invalid, refused } from '../options/checks.js'
+import { errors } from '../errors.js'
 
 /** @throws FST_SESSION_INVALID_OPTION where a value does not have the methods of a store */
 export function parseStore<Store extends object> (option: string, store: Store, methods: string[]): Store {

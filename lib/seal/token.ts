@@ -1,6 +1,6 @@
-import { VERSION_SUFFIX } from './bare.js'
+import { VERSION_SUFFIX } from './interop.js'
 import type { Key } from './keyring.js'
-import type { SessionReason } from '../types/index.js'
+import type { SessionReason } from '../../types/index.js'
 
 /** The parts of `Fe26.2*id*saltE*iv*ciphertext*expiry*saltI*mac`, as text. */
 export interface Token {

@@ -1,5 +1,5 @@
-import type { SessionReason } from '../types/index.js'
-import { EMPTY } from './data.js'
+import type { SessionReason } from '../../types/index.js'
+import { EMPTY } from '../json.js'
 
 /** What is sealed: the data, and what is known about the session. */
 export interface Envelope {

@@ -1,7 +1,7 @@
-import type { IronOptions } from '../types/index.js'
+import type { IronOptions } from '../../types/index.js'
 import { invalid, oneOf, parseInteger, parseNames, refused } from './checks.js'
 import type { Check } from './checks.js'
-import type { Keyring } from './keyring.js'
+import type { Keyring } from '../seal/keyring.js'
 
 const count: Check = (option, value) => parseInteger(option, value, 1, 2 ** 31 - 1)
 const callable: Check = (option, value) => {

@@ -1,13 +1,13 @@
 import type { FastifyRequest } from 'fastify'
-import type { SessionReason } from '../types/index.js'
-import { findCookies } from './cookies.js'
-import type { Found } from './cookies.js'
-import { listens, tell } from './diagnostics.js'
-import type { SessionConfig } from './options.js'
-import type { Loaded, SessionSealer } from './sealer.js'
+import type { SessionReason } from '../../types/index.js'
+import { findCookies } from '../cookie/parse.js'
+import type { Found } from '../cookie/parse.js'
+import { listens, tell } from '../diagnostics.js'
+import type { SessionConfig } from '../options/options.js'
+import type { Loaded, SessionSealer } from '../seal/sealer.js'
 import { Session } from './session.js'
 import { SessionState } from './state.js'
-import type { SessionStorage } from './storage.js'
+import type { SessionStorage } from '../store/keeper.js'
 
 /** A cookie rejected for one of these is left: another node may know the key, or another app the cookie. */
 const LEFT: ReadonlySet<SessionReason> = new Set(['unknown-key', 'wrong-name', 'foreign'])

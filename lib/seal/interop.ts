@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { MAX_SECONDS } from './checks.js'
-import { isDictionary } from './data.js'
+import { MAX_SECONDS } from '../options/checks.js'
+import { isDictionary } from '../json.js'
 import type { Decoded, Envelope } from './envelope.js'
-import { errors } from './errors.js'
+import { errors } from '../errors.js'
 
 /** What iron-session puts behind its seals: the version of its format. */
 export const VERSION_SUFFIX = '~2'
@@ -11,7 +11,7 @@ export const VERSION_SUFFIX = '~2'
  * The one key of ours in data that is sealed without an envelope: what is known about the session. iron-session keeps
  * it when it saves, as it keeps every key, and `request.session` does not show it.
  */
-export const META_KEY = 'fastify-iron-session'
+export const META_KEY = 'fastify-sealed-session'
 
 interface Meta { n: string, i: string, c: number, t?: number | false, m?: number }
 

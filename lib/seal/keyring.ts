@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto'
-import type { SecretValue, SessionReason } from '../types/index.js'
+import type { SecretValue, SessionReason } from '../../types/index.js'
 
 /** One secret under the id that its seals carry. Bytes are the raw key, text goes through PBKDF2. */
 export interface Key {
@@ -43,7 +43,7 @@ export class Keyring {
  * holds the secret names it alike and rotation is one look-up.
  */
 export function fingerprint (secret: SecretValue): string {
-  return createHmac('sha256', secret).update('fastify-iron-session key id').digest('hex').slice(0, 10)
+  return createHmac('sha256', secret).update('fastify-sealed-session key id').digest('hex').slice(0, 10)
 }
 
 /** What documentations of session packages show as a secret: everybody knows these. */

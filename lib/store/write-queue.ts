@@ -1,4 +1,4 @@
-import { Lru } from './lru.js'
+import { Lru } from '../seal/lru.js'
 
 /** How many entries' last writes are remembered, to notice requests that overlap with them */
 const WRITES = 10_000

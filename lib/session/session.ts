@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
-import type { ResponseCookieOptions, SessionInfo } from '../types/index.js'
-import { reservedKeyError, reservedKeys, serialize } from './data.js'
+import type { ResponseCookieOptions, SessionInfo } from '../../types/index.js'
+import { reservedKeyError, reservedKeys, serialize } from '../json.js'
 import type { SessionState } from './state.js'
 
 /**

@@ -1,6 +1,6 @@
 import * as Iron from 'iron-webcrypto'
 import type { SealOptions } from 'iron-webcrypto'
-import type { IronOptions } from '../types/index.js'
+import type { IronOptions } from '../../types/index.js'
 import type { Keyring } from './keyring.js'
 import { expiryOf, hasSaltsFor } from './token.js'
 import type { Engine, Opened, Token } from './token.js'

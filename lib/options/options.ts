@@ -1,15 +1,15 @@
 import type {
   IronOptions, RevocationCheck, RevocationList, SealerOptions, SessionOptions, SessionStore, StandardSchema
-} from '../types/index.js'
-import { parseCookieName, parseCookieOptions } from './attributes.js'
-import type { CookieAttributes } from './attributes.js'
+} from '../../types/index.js'
+import { parseCookieName, parseCookieOptions } from '../cookie/attributes.js'
+import type { CookieAttributes } from '../cookie/attributes.js'
 import { invalid, oneOf, parseBoolean, parseInteger, parseNames, parseTimeout, refused } from './checks.js'
-import { errors } from './errors.js'
+import { errors } from '../errors.js'
 import { parseIron } from './iron-options.js'
-import { Keyring } from './keyring.js'
-import { validate } from './schema.js'
+import { Keyring } from '../seal/keyring.js'
+import { validate } from '../schema.js'
 import { parseSecrets } from './secrets.js'
-import { parseStore, STORE_METHODS } from './store.js'
+import { parseStore, STORE_METHODS } from '../store/client.js'
 
 /** What sealing needs to know; made by `parseSealerOptions`. */
 export interface SealerConfig {

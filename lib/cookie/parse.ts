@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { CookieAttributes } from './attributes.js'
-import { errors } from './errors.js'
-import { isToken } from './token.js'
+import { errors } from '../errors.js'
+import { isToken } from '../seal/token.js'
 
 /** What a browser must store for one cookie: name, value and attributes (RFC 6265, section 6.1). */
 const MAX_COOKIE = 4096

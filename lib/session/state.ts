@@ -1,13 +1,13 @@
-import type { ResponseCookieOptions, SessionInfo, SessionReason } from '../types/index.js'
-import { overrideAttributes } from './attributes.js'
-import type { CookieAttributes } from './attributes.js'
-import { MAX_SECONDS, parseTimeout } from './checks.js'
-import { EMPTY } from './data.js'
-import type { Envelope } from './envelope.js'
-import type { SessionConfig } from './options.js'
-import { randomId } from './random.js'
-import { describe } from './sealer.js'
-import type { SessionSealer, Verified } from './sealer.js'
+import type { ResponseCookieOptions, SessionInfo, SessionReason } from '../../types/index.js'
+import { overrideAttributes } from '../cookie/attributes.js'
+import type { CookieAttributes } from '../cookie/attributes.js'
+import { MAX_SECONDS, parseTimeout } from '../options/checks.js'
+import { EMPTY } from '../json.js'
+import type { Envelope } from '../seal/envelope.js'
+import type { SessionConfig } from '../options/options.js'
+import { randomId } from '../seal/random.js'
+import { describe } from '../seal/sealer.js'
+import type { SessionSealer, Verified } from '../seal/sealer.js'
 
 /**
  * What was asked of a session, beside changes to its data, which are found by comparing:

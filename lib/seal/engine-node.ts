@@ -1,5 +1,5 @@
 import { pbkdf2Sync, randomBytes } from 'node:crypto'
-import type { SecretValue } from '../types/index.js'
+import type { SecretValue } from '../../types/index.js'
 import type { Key, Keyring } from './keyring.js'
 import { Lru } from './lru.js'
 import { CipherKey, MacKey } from './primitives.js'
