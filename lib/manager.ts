@@ -1,20 +1,36 @@
 import type { SessionManager } from '../types/index.js'
-import type { Committer } from './session/save.js'
-import type { CookieWriter } from './cookie/jar.js'
+import type { CookieJar } from './cookie/jar.js'
 import { getSlot } from './guard.js'
 import type { SessionConfig } from './options/options.js'
 import { forData } from './seal/sealer.js'
 import type { SessionSealer } from './seal/sealer.js'
+import type { Loader } from './session/load.js'
+import type { Saver } from './session/save.js'
 import { SessionState } from './session/state.js'
-import type { SessionStorage } from './store/keeper.js'
+import { Deadline } from './store/deadline.js'
+import type { Keeper } from './store/keeper.js'
 
 /** `app.session` */
 export function createManager (
-  config: SessionConfig, sealer: SessionSealer, storage: SessionStorage | undefined, committer: Committer, cookies: CookieWriter
+  config: SessionConfig, sealer: SessionSealer, keeper: Keeper | undefined, loader: Loader, saver: Saver, jar: CookieJar
 ): SessionManager {
-  const { seal, unseal } = storage === undefined
-    ? forData(sealer)
-    : forData(sealer, envelope => storage.seal(envelope, token => cookies.fits(token, envelope)), loaded => storage.open(loaded))
+  const { seal, unseal } = keeper === undefined ? forData(sealer) : withKeeper(keeper)
+
+  function withKeeper (keeper: Keeper): ReturnType<typeof forData> {
+    const seals = saver.sealsFor(jar.formatFor(undefined, undefined), false)
+    return forData(
+      sealer,
+      async ({ id, createdAt, idle, text }) => {
+        const deadline = new Deadline(config.storeTimeout)
+        return await deadline.bound(async () => await keeper.seal({ id, createdAt, idle, kept: undefined }, { text, idle }, seals, deadline))
+      },
+      async token => {
+        const deadline = new Deadline(config.storeTimeout)
+        return await deadline.bound(async () => await loader.open(token, undefined, deadline))
+      }
+    )
+  }
+
   return Object.freeze<SessionManager>({
     seal,
     unseal,
@@ -23,7 +39,7 @@ export function createManager (
     },
     async commit (request, reply) {
       const state = getSlot(request, config.sessionName)
-      return state instanceof SessionState && state.isRead ? await committer.commit(state, request, reply) : []
+      return state instanceof SessionState && state.isRead ? await saver.save(state, request, reply) : []
     }
   })
 }

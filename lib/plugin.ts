@@ -3,24 +3,21 @@ import fastifyCookie from '@fastify/cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Session, SessionOptions } from '../types/index.js'
-import { refused } from './options/checks.js'
-import { Committer, isWebsocket } from './session/save.js'
-import { CookieWriter } from './cookie/jar.js'
+import { CookieJar } from './cookie/jar.js'
 import { CHUNKS } from './cookie/parse.js'
 import { errors } from './errors.js'
 import { markRegistered, notRegistered, slotFor } from './guard.js'
-import { load, loadLater } from './session/load.js'
 import { createManager } from './manager.js'
+import { refused } from './options/checks.js'
 import { parseSessionOptions } from './options/options.js'
 import { SessionSealer } from './seal/sealer.js'
+import { Loader } from './session/load.js'
+import { isWebsocket, Saver } from './session/save.js'
 import { SessionState } from './session/state.js'
-import { SessionStorage } from './store/keeper.js'
+import { Keeper } from './store/keeper.js'
 
-/**
- * What a request's slot holds: its session once it was read, or why it could not be loaded; before that its reply,
- * before our hook nothing.
- */
-type Slot = SessionState | Error | FastifyReply | null | undefined
+/** What a request's slot holds: its session once that was loaded; before that its reply; before our hook nothing. */
+type Slot = SessionState | FastifyReply | null | undefined
 type Slotted = FastifyRequest & Record<symbol, Slot>
 
 async function plugin (app: FastifyInstance, options: SessionOptions): Promise<void> {
@@ -32,24 +29,26 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
 
   const slot = slotFor(sessionName)
   const sealer = new SessionSealer(config)
-  const storage = SessionStorage.for(config, sealer)
-  const waits = !sealer.sync || storage !== undefined
-  const cookies = new CookieWriter(config, sealer, app.serializeCookie)
-  const committer = new Committer(config, sealer, storage, cookies)
+  const keeper = Keeper.for(config, sealer.times)
+  const waits = !sealer.sync || keeper !== undefined
+  const jar = new CookieJar(config, sealer.times, app.serializeCookie)
+  const loader = new Loader(config, sealer, keeper)
+  const saver = new Saver(config, sealer, keeper, jar)
 
-  app.decorate(sessionName, createManager(config, sealer, storage, committer, cookies) as never)
+  app.decorate(sessionName, createManager(config, sealer, keeper, loader, saver, jar) as never)
   app.decorate(markOfCookie(cookieName), true)
   app.decorateRequest(slot, null)
   markRegistered(app, sessionName)
   app.decorateRequest(sessionName, { getter: read, setter: refuse } as never)
   app.addHook('onRequest', waits ? loadNow : remember)
-  app.addHook('onSend', waits ? saveLater as typeof save : save)
+  app.addHook('onSend', save)
 
   /** request.session */
   function read (this: Slotted): Session {
     const held = this[slot]
     const state = held instanceof SessionState ? held : first(this, held)
     state.isRead = true
+    state.onLateUse?.()
     return state.session as unknown as Session
   }
 
@@ -61,12 +60,8 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
   /** The first read unseals: a request that never reads its session pays nothing. */
   function first (request: Slotted, reply: Exclude<Slot, SessionState>): SessionState {
     if (isSwitchedOff(request)) throw notRegistered(sessionName, 'disabled')
-    if (reply instanceof Error) throw reply
     if (waits) throw notRegistered(sessionName, 'early')
-    const state = load(config, sealer, request)
-    request[slot] = state
-    if (reply) watch(state, request, reply)
-    return state
+    return hold(loader.load(request) as SessionState, request, reply)
   }
 
   function remember (request: FastifyRequest, reply: FastifyReply, done: () => void): void {
@@ -76,40 +71,50 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
     done()
   }
 
-  async function loadNow (request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    if (isSwitchedOff(request)) return
-    try {
-      const state = await loadLater(config, sealer, storage, request)
-      ;(request as Slotted)[slot] = state
-      watch(state, request, reply)
-    } catch (error) {
-      // Reading the session throws it: a route that does without its session works while the store is away.
-      ;(request as Slotted)[slot] = error instanceof Error ? error : new Error(String(error))
-    }
+  function loadNow (request: FastifyRequest, reply: FastifyReply, done: () => void): Promise<void> | undefined {
+    const state = isSwitchedOff(request) ? undefined : loader.load(request)
+    if (state instanceof Promise) return state.then(state => { hold(state, request as Slotted, reply) })
+    if (state !== undefined) hold(state, request as Slotted, reply)
+    done()
   }
 
-  function save (request: FastifyRequest, reply: FastifyReply, _payload: unknown, done: (error?: unknown) => void): void {
+  function hold (state: SessionState, request: Slotted, reply: FastifyReply | null | undefined): SessionState {
+    request[slot] = state
+    if (reply) watch(state, request, reply)
+    return state
+  }
+
+  function save (
+    request: FastifyRequest, reply: FastifyReply, payload: unknown, done: (error?: unknown) => void
+  ): Promise<undefined> | undefined {
     const state = (request as Slotted)[slot]
+    let saving: Promise<undefined> | undefined
     try {
-      if (state instanceof SessionState && state.isRead) committer.save(state, request, reply)
+      if (state instanceof SessionState && state.isRead) saving = saver.end(state, request, reply)
     } catch (error) {
       done(error)
       return
     }
-    // Outside the try: what the hooks after this one throw is not a failure to save.
-    done()
-  }
-
-  async function saveLater (request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<void> {
+    if (saving === undefined) {
+      // Synchronously, or a reply that a handler sent without returning it would be sent twice; and outside the try: what the
+      // hooks after this one throw is not a failure to save.
+      done()
+      return
+    }
     // A stream may fail while its response waits, before Fastify listens to it; it hears of that in any case.
     if (payload instanceof Stream) payload.on('error', () => {})
-    const state = (request as Slotted)[slot]
-    if (state instanceof SessionState && state.isRead) await committer.save(state, request, reply)
+    return saving
   }
 
-  /** What changes once the headers have left cannot be saved any more; it is at least said. */
+  /** What changes once the response has ended cannot be saved any more; it is at least said. */
   function watch (state: SessionState, request: FastifyRequest, reply: FastifyReply): void {
-    const end = (): void => { if (!state.failed && state.changed) committer.warnLost(request) }
+    const look = (): void => { saver.sayLost(state, request) }
+    const end = (): void => {
+      // What the app does with the session from now on is seen once it has done it.
+      state.onLateUse ??= () => { setImmediate(look) }
+      if (state.saving === undefined) look()
+      else void state.saving.then(look)
+    }
     reply.raw.on('finish', end)
     // A websocket's answer never finishes, it ends with its connection.
     if (request.raw.headers.upgrade !== undefined) reply.raw.on('close', () => { if (isWebsocket(request)) end() })

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { merge } from '../lib/store/keeper.js'
+import { merge } from '../lib/store/merge.js'
 import { Jar, logTo, makeApp, read } from './fixtures/app.js'
 import { TestStore } from './fixtures/stores.js'
 
@@ -114,10 +114,10 @@ for (const [title, makeStore, processes] of topologies) {
   })
 }
 
-t.test('two processes and a plain store: the later change wins, whole', async t => {
+t.test('two processes and a plain store: changes are merged too, unless their writes overlap', async t => {
   const store = new TestStore()
   const nodes: [Node, Node] = [await makeNode(store), await makeNode(store.beside())]
-  t.same((await overlap(nodes, store, ['c', 'd'])).data, [{ a: 1, b: 1, d: 1 }])
+  t.same((await overlap(nodes, store, ['c', 'd'])).data, [{ a: 1, b: 1, c: 1, d: 1 }])
 })
 
 t.test('two apps of one process that share a store are one process', async t => {
@@ -241,14 +241,14 @@ t.test('writes of one session go one after the other, also where the store is sl
 
 t.test('a change that others keep overtaking is an error in the end, not a loss', async t => {
   const store = new TestStore('replace')
-  const app = await makeApp({ store }, { '/start': request => { bag(request).n = 0 }, '/add': request => { bag(request).n = 1 } })
+  const app = await makeApp({ store, storeTimeout: 0.1 }, { '/start': request => { bag(request).n = 0 }, '/add': request => { bag(request).n = 1 } })
   const jar = new Jar(app)
   await jar.get('/start')
   store.replace = async () => { store.calls.push('replace'); return false }
   store.took()
   const { status, json, setCookies } = await jar.get('/add')
   t.same([status, json.code, setCookies], [503, 'FST_SESSION_STORE', []])
-  t.equal(store.took().filter(call => call === 'replace').length, 10)
+  t.ok(store.took().filter(call => call === 'replace').length > 3)
 })
 
 t.test('commit shows what others have changed, and the end of the request saves on top of it', async t => {

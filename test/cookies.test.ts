@@ -1,7 +1,13 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { clearCookies, findCookies, isFor, setCookies } from '../lib/cookie/parse.js'
-import type { CookieFormat } from '../lib/cookie/parse.js'
+import { findCookies } from '../lib/cookie/parse.js'
+import type { Found, TokenForm } from '../lib/cookie/parse.js'
+import { clearCookies, isFor, setCookies } from '../lib/cookie/serialize.js'
+import type { CookieFormat } from '../lib/cookie/serialize.js'
+
+/** Any value is a token here, but for those that wait for their chunks: the latter begin with a or A. */
+const anything: TokenForm = { prefix: '', isWhole: value => !/^a$/i.test(value) }
+const find = (header: string, form = anything): Found => findCookies(header, 'sid', form)
 
 /** As RFC 6265, section 5.4, has it: pairs between semicolons. */
 function naive (header: string, name: string): string[] {
@@ -10,40 +16,50 @@ function naive (header: string, name: string): string[] {
 
 t.test('cookies of the exact name are found, wherever they stand', async t => {
   const cases: Array<[header: string, found: string[]]> = [
-    ['sid=a', ['a']], ['sid=a; sid=b', ['a', 'b']], ['x=1; sid=a;y=2', ['a']], ['x=1;sid=a', ['a']], ['x=1; \tsid=a ; y=2', ['a']],
+    ['sid=a', ['a']], ['sid=b; sid=c; sid=b', ['b', 'c']], ['x=1; sid=a;y=2', ['a']], ['x=1;sid=a', ['a']], ['x=1; \tsid=a ; y=2', ['a']],
     ['xsid=a; sid2=b; SID=c; s=d; sidsid=e; .sid=f', []], ['x=sid=a', []], ['x=" ;sid=a"', ['a"']], ['sid', []], ['sid=', ['']], ['sid =a', []],
     [' sid=a', []], ['', []], ['sid=a=b', ['a=b']], ['sid.1=a', []], ['sid.9=a; sid=b', ['b']], ['__Host-sid=a', []]
   ]
-  for (const [header, found] of cases) t.same(findCookies(header, 'sid').candidates, found, header)
+  for (const [header, found] of cases) t.same(find(header).candidates, found, header)
 })
 
 t.test('any header gives what a plain reading of it gives', async t => {
   const piece = fc.constantFrom('sid', 'sid2', 'xsid', 'x', '=', ';', '; ', ' ', '\t', 'value', '.', '.9', 'a')
   await fc.assert(fc.property(fc.array(piece, { maxLength: 30 }), pieces => {
     const header = pieces.join('').trim()
-    const { candidates } = findCookies(header, 'sid')
-    return JSON.stringify(candidates) === JSON.stringify(naive(header, 'sid').slice(0, 16))
+    const { candidates } = find(header, { ...anything, isWhole: () => true })
+    return JSON.stringify(candidates) === JSON.stringify([...new Set(naive(header, 'sid'))].slice(0, 16))
   }), { numRuns: 5000, seed: 20260101 })
   t.pass()
 })
 
 t.test('of very many cookies of one name the first sixteen are tried', async t => {
   const header = Array.from({ length: 1000 }, (_, n) => `sid=${n}`).join('; ')
-  t.same(findCookies(header, 'sid'), { candidates: Array.from({ length: 16 }, (_, n) => `${n}`), held: 1, more: true })
+  t.same(find(header), { candidates: Array.from({ length: 16 }, (_, n) => `${n}`), parts: 1, more: true })
   const chunks = Array.from({ length: 6 }, (_, n) => `sid=${n}; sid.1=${n}`).join('; ')
-  const found = findCookies(chunks, 'sid')
+  const found = find(chunks, { ...anything, isWhole: value => value.length === 2 })
   t.equal(found.more, true, 'there are 36 ways to put these together')
   t.same(found.candidates.slice(0, 7), ['00', '11', '22', '33', '44', '55', '01'])
   t.equal(found.candidates.length, 16)
 })
 
+t.test('what has not the form of a token, or came before, takes no place among the sixteen', async t => {
+  const form: TokenForm = { prefix: 'T', isWhole: value => /^T\d+$/.test(value) }
+  const junk = Array.from({ length: 100 }, (_, n) => `sid=junk${n}; sid=Tjunk${n}; sid=T1`).join('; ')
+  t.same(find(`${junk}; sid=T2`, form), { candidates: ['T1', 'T2'], parts: 1, more: false })
+  t.same(find('sid=junk; sid=Tjunk', form), { candidates: ['Tjunk'], parts: 1, more: false }, 'where none has it, one gives the reason')
+  t.same(find('sid=junk; sid=rubbish', form), { candidates: ['junk'], parts: 1, more: false })
+  t.same(find(`${junk.replaceAll('T1', 'x')}; sid=T1; sid.1=9; sid.1=2`, form).candidates, ['T1'])
+  t.same(find('sid=rubbish; sid=T; sid.1=9; sid.1=9', form).candidates, ['T9'])
+})
+
 t.test('parts are put together in order, as far as they go', async t => {
-  t.same(findCookies('sid.1=b; sid=a; sid.2=c', 'sid'), { candidates: ['abc'], held: 0b111, more: false })
-  t.same(findCookies('sid=a; sid.2=c', 'sid'), { candidates: ['a'], held: 0b101, more: false })
-  t.same(findCookies('sid.1=b; sid.7=h', 'sid'), { candidates: [], held: 0b10000010, more: false })
-  t.same(findCookies('sid=a; sid.1=b; sid=A; sid.1=B', 'sid').candidates, ['ab', 'AB', 'aB', 'Ab'], 'the nth of each come first')
-  t.same(findCookies('sid=a; sid=A; sid.1=b', 'sid').candidates, ['ab', 'Ab'])
-  t.same(findCookies('sid=a; sid.0=x; sid.8=y; sid.=z; sid.1x=w', 'sid'), { candidates: ['a'], held: 1, more: false })
+  t.same(find('sid.1=b; sid=a; sid.2=c', { ...anything, isWhole: value => value === 'abc' }), { candidates: ['abc'], parts: 0b111, more: false })
+  t.same(find('sid=a; sid.2=c'), { candidates: ['a'], parts: 0b101, more: false })
+  t.same(find('sid.1=b; sid.7=h'), { candidates: [], parts: 0b10000010, more: false })
+  t.same(find('sid=a; sid.1=b; sid=A; sid.1=B').candidates, ['ab', 'AB', 'aB', 'Ab'], 'the nth of each come first')
+  t.same(find('sid=a; sid=A; sid.1=b').candidates, ['ab', 'Ab'])
+  t.same(find('sid=a; sid.0=x; sid.8=y; sid.=z; sid.1x=w'), { candidates: ['a'], parts: 1, more: false })
 })
 
 const format = (maxCookies: number): CookieFormat => ({ name: 'sid', attributes: '; Path=/; HttpOnly', maxCookies })
@@ -61,7 +77,7 @@ t.test('what is split fits, and comes together again', async t => {
     const token = Array.from({ length: size }, (_, at) => (at % 36).toString(36)).join('')
     const cookies = setCookies(format(8), token, maxAge)!
     const header = cookies.map(cookie => cookie.slice(0, cookie.indexOf(';'))).join('; ')
-    return cookies.every(cookie => cookie.length <= 4096) && findCookies(header, 'sid').candidates[0] === token
+    return cookies.every(cookie => cookie.length <= 4096) && find(header, { ...anything, isWhole: value => value === token }).candidates[0] === token
   }), { numRuns: 200, seed: 20260101 })
   t.pass()
 })

@@ -102,8 +102,9 @@ t.test('each cookie that is rejected is told, with its own reason', async t => {
   const { took } = listen(t)
   const app = await makeApp({}, routes)
   const stranger = await makeApp({ secret: olderSecret })
-  await new Jar(app).get('/read', { cookie: `session=forged; ${await stranger.session.cookie({ views: 1 })}; ${await app.session.cookie({ views: 1 })}` })
-  t.match(took(), [['rejected', { reason: 'malformed' }], ['rejected', { reason: 'unknown-key' }], ['loaded', {}]])
+  const forged = (await app.session.cookie({ views: 2 })).replace(/.$/, last => last === 'A' ? 'E' : 'A')
+  await new Jar(app).get('/read', { cookie: `${forged}; ${await stranger.session.cookie({ views: 1 })}; ${await app.session.cookie({ views: 1 })}` })
+  t.match(took(), [['rejected', { reason: 'tampered' }], ['rejected', { reason: 'unknown-key' }], ['loaded', {}]])
 })
 
 t.test('the recipe for Prometheus counts them', async t => {

@@ -160,7 +160,7 @@ t.test('@fastify/websocket: with a store a change is committed while the connect
 
   await jar.get('/count')
   t.same(await new Client(`${url}/live`, jar).ask('logout'), {})
-  t.match(await jar.get('/read'), { json: { views: null, reason: 'not-stored' }, setCookies: [/Max-Age=0/] })
+  t.match(await jar.get('/read'), { json: { views: null, reason: 'not-stored' }, setCookies: [] })
 })
 
 t.test('@fastify/websocket: in the cookie alone a change that comes after the handshake stays in the connection', async t => {

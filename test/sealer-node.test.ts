@@ -7,7 +7,7 @@ import { fingerprint, Keyring } from '../lib/seal/keyring.js'
 import type { Key } from '../lib/seal/keyring.js'
 import { NodeEngine } from '../lib/seal/engine-node.js'
 import { parseToken } from '../lib/seal/token.js'
-import type { Opened } from '../lib/seal/token.js'
+import type { Opened } from '../lib/seal/engine.js'
 
 const Hapi = createRequire(import.meta.url)('@hapi/iron') as typeof Webcrypto
 const HOUR = 3_600_000

@@ -20,7 +20,7 @@ t.test('only the sealed id is in the cookie, and the data is in the store', asyn
   t.same((await jar.get('/read')).json, { views: 1, reason: null })
   t.same(store.took(), ['get'], 'a read costs one call')
   t.same((await jar.get('/count')).json, { views: 2 })
-  t.same(store.took(), ['get', 'set'], 'a change costs one more')
+  t.same(store.took(), ['get', 'get', 'set'], 'a change looks the session up again before it is written')
   t.equal(jar.header().length, cookie.length)
   await jar.get('/big')
   t.equal((await jar.get('/count')).json.views, 3)
@@ -55,7 +55,7 @@ t.test('an id that the store does not know never creates an entry', async t => {
   store.entries.clear()
   const { json, setCookies } = await new Jar(app).get('/read', { cookie: old })
   t.same(json, { views: null, reason: 'not-stored' })
-  t.match(setCookies, [/^session=; Max-Age=0/], 'the cookie is cleared')
+  t.same(setCookies, [], 'the browser may have a newer cookie by now')
   t.same(store.values, [])
   const again = new Jar(app)
   await again.get('/count', { cookie: old })
@@ -71,7 +71,7 @@ t.test('with storage "store" a cookie with data in it is no session, and with "c
   const withId = { cookie: await stores.session.cookie({ views: 1 }) }
   const refused = await new Jar(stores).get('/read', withData)
   t.equal(refused.json.reason, 'not-stored')
-  t.equal(refused.setCookies.length, 1)
+  t.equal(refused.setCookies.length, 0)
   const left = await new Jar(cookies).get('/read', withId)
   t.equal(left.json.reason, 'foreign')
   t.equal(left.setCookies.length, 0, 'a node that has the store may know it')
@@ -95,7 +95,7 @@ t.test('regenerate moves the entry, destroy and clear delete it', async t => {
   const [oldId] = store.entries.keys()
   store.took()
   await jar.get('/login')
-  t.same(store.took(), ['get', 'set', 'delete'], 'the new entry is there before the old one goes')
+  t.same(store.took(), ['get', 'set', 'get', 'delete'], 'the new entry is there before the old one goes')
   t.same(store.values, [{ views: 1, note: 'in' }])
   t.not([...store.entries.keys()][0], oldId)
   t.equal((await new Jar(app).get('/read', { cookie: old })).json.reason, 'not-stored')
@@ -144,7 +144,7 @@ t.test('several ends and beginnings in one request leave one entry', async t => 
 })
 
 t.test('a rolled session moves the expiry of its entry, without its data where the store can', async t => {
-  for (const [store, calls] of [[new TestStore('touch'), ['get', 'touch']], [new TestStore(), ['get', 'set']]] as const) {
+  for (const [store, calls] of [[new TestStore('touch'), ['get', 'get', 'touch']], [new TestStore(), ['get', 'get', 'set']], [new TestStore('touch', 'replace'), ['get', 'replace']]] as const) {
     await t.test(calls.join(), async t => {
       t.clock.enter()
       t.clock.travel(1.9e12)
@@ -215,7 +215,7 @@ t.test('a cookie of an older secret is sealed anew, the entry staying', async t 
   const { setCookies, json } = await new Jar(after).get('/read', { cookie: jar.header() })
   t.equal(json.views, 1)
   t.equal(setCookies.length, 1)
-  t.same(store.took(), ['get', 'touch'])
+  t.same(store.took(), ['get', 'get', 'touch'])
 })
 
 t.test('overflow: the store has only what does not fit into the cookies', async t => {
@@ -234,19 +234,19 @@ t.test('overflow: the store has only what does not fit into the cookies', async 
     await jar.get('/count')
     t.same(store.took(), [])
     await jar.get('/big')
-    t.same(store.took(), ['set'])
+    t.same(store.took(), ['get', 'set'], 'another request may have made an entry meanwhile')
     t.equal(jar.cookies.size, 1)
     t.ok(jar.header().length < 400)
     t.same((await jar.get('/read')).json, { views: 1, size: 5000 * maxCookies })
     t.same(store.took(), ['get'])
     await jar.get('/login')
-    t.same(store.took(), ['get', 'set', 'delete'])
+    t.same(store.took(), ['get', 'set', 'get', 'delete'])
+    await jar.get('/count')
     const copy = jar.header()
     await jar.get('/small')
-    await jar.get('/count')
-    t.same(store.values, [], 'the entry goes when the session fits again')
+    t.ok([...store.entries.values()].every(({ expiresAt }) => expiresAt <= Date.now() + 120_000), 'the entry goes soon after the session fits again')
     t.same((await jar.get('/read')).json, { views: 1, size: 0 })
-    t.equal((await new Jar(app).get('/read', { cookie: copy })).json.views, null)
+    t.equal((await new Jar(app).get('/read', { cookie: copy })).json.views, 1, 'until then the earlier cookie is the same session')
     for (const end of ['/destroy', '/clear']) {
       await jar.get('/big')
       t.equal(store.values.length, 1)

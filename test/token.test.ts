@@ -1,5 +1,5 @@
 import t from 'tap'
-import { expiryOf, isToken, parseToken } from '../lib/seal/token.js'
+import { expiryOf, parseToken, tokenForm } from '../lib/seal/token.js'
 
 const iv = 'A'.repeat(22)
 const mac = 'B'.repeat(42) + 'A'
@@ -11,7 +11,9 @@ t.test('a token comes apart into its parts', async t => {
   t.same(parseToken(token), {
     id: 'id_1', encryptionSalt: 'ab12', iv, ciphertext: 'QUJDRA', expiry: '1790000000000', integritySalt: 'cd34', mac, signed: parts.slice(0, 6).join('*')
   })
-  t.equal(isToken(token), true)
+  t.equal(tokenForm.isWhole(token), true)
+  t.equal(tokenForm.isWhole(`${token}~2`), true)
+  t.ok(token.startsWith(tokenForm.prefix))
   t.equal(expiryOf(parseToken(token)!), 1_790_000_000_000)
   t.equal(expiryOf(parseToken(change(5, ''))!), Infinity)
 })

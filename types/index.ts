@@ -164,15 +164,25 @@ export interface ExpressStore {
   touch?: ((id: string, session: any, done?: (...args: any[]) => void) => unknown) | undefined
 }
 
-/** Tells whether a session has been revoked. The request is missing where a token is unsealed by hand. */
-export type RevocationCheck = (info: SessionInfo, request?: import('fastify').FastifyRequest) => boolean | Promise<boolean>
+/**
+ * Tells whether a session has been revoked. `data` is the session's data, where there is any; it is a copy. The request is
+ * missing where a token is unsealed outside one.
+ */
+export type RevocationCheck =
+  (info: SessionInfo, request?: import('fastify').FastifyRequest, data?: SessionDataOf<SessionData>) => boolean | Promise<boolean>
 
-/** A list of what was revoked. `denylist(store)` makes one. */
+/** A list of revoked sessions. `denylist(store)` makes one. */
 export interface RevocationList {
-  /** Asked at every request that brings a session */
+  /** Asked at every request that brings a session, and again before the session is sealed anew */
   check: RevocationCheck
   /** Called by `destroy()` and `regenerate()`. `info.expiresAt` is the last moment at which any cookie of the session may open */
   revoke(info: SessionInfo): Promise<void> | void
+  /**
+   * Called by `regenerate(keep)` instead of `revoke`: revokes a session whose data goes on in another one. Returns `false` if the
+   * session had been revoked before; then its data does not go on. Without it, `check` and `revoke` are called in turn, which
+   * cannot see a `revoke` of another process between the two
+   */
+  supersede?(info: SessionInfo, successor: SessionInfo): Promise<boolean>
 }
 
 /** What the plugin takes. A wrong value or an unknown name rejects `app.ready()`. */

@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { VERSION_SUFFIX } from '../seal/interop.js'
 import { parseSealerOptions } from '../options/options.js'
-import { describe, SessionSealer } from '../seal/sealer.js'
+import { SessionSealer } from '../seal/sealer.js'
 
 const HELP = `Usage:
   fastify-sealed-session keygen             prints a new secret: 256 random bits as 64 hex characters
@@ -60,7 +60,7 @@ async function inspect (cookie: string | undefined, name: string | undefined, te
     return 1
   }
   const { envelope, expiresAt: sealExpiresAt } = result.verified
-  const { id, createdAt, expiresAt } = describe(sealer, envelope, sealExpiresAt, null, false)
+  const { id, createdAt, expiresAt } = sealer.times.describe(envelope, sealExpiresAt, null, false)
   const data = envelope.stored ? 'in the store, under the id' : result.data
   terminal.stdout.write(`${JSON.stringify({ data, id, createdAt, expiresAt }, undefined, 2)}\n`)
   return 0

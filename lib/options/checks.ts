@@ -3,6 +3,9 @@ import { errors } from '../errors.js'
 /** Above this many seconds (three thousand years) a Date could not hold the end. */
 export const MAX_SECONDS = 1e11
 
+/** The longest idle timeout in seconds, 400 days: browsers keep no cookie longer (RFC 6265bis, section 5.5). */
+export const MAX_IDLE = 34_560_000
+
 /** Characters of a secret that is a text, at least */
 export const MIN_SECRET = 32
 
@@ -53,6 +56,13 @@ export function parseInteger (option: string, value: unknown, least: number, mos
 export function parseTimeout (option: string, value: unknown, accepted = 'a number of seconds above 0'): number {
   if (typeof value !== 'number' || !(value > 0 && value <= MAX_SECONDS)) throw invalid(option, accepted, value)
   return value
+}
+
+/** An idle timeout in seconds. */
+export function parseIdleTimeout (option: string, value: unknown, accepted = 'a number of seconds above 0'): number {
+  const seconds = parseTimeout(option, value, accepted)
+  if (seconds > MAX_IDLE) throw invalid(option, `at most ${MAX_IDLE} (400 days; seconds, not milliseconds?)`, value)
+  return seconds
 }
 
 export type Check = (option: string, value: unknown) => unknown

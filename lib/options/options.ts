@@ -3,7 +3,7 @@ import type {
 } from '../../types/index.js'
 import { parseCookieName, parseCookieOptions } from '../cookie/attributes.js'
 import type { CookieAttributes } from '../cookie/attributes.js'
-import { invalid, oneOf, parseBoolean, parseInteger, parseNames, parseTimeout, refused } from './checks.js'
+import { invalid, oneOf, parseBoolean, parseIdleTimeout, parseInteger, parseNames, parseTimeout, refused } from './checks.js'
 import { errors } from '../errors.js'
 import { parseIron } from './iron-options.js'
 import { Keyring } from '../seal/keyring.js'
@@ -117,11 +117,20 @@ function parseRevocation (given: SessionOptions['isRevoked']): SessionConfig['is
   return given
 }
 
+/** One that is longer than the absolute timeout was given by mistake; the default gives way to it in silence. */
+function parseIdle ({ idleTimeout }: SealerOptions, absoluteTimeout: number | false): number {
+  if (idleTimeout === undefined) return 1_209_600 // seconds: 14 days
+  const idle = parseIdleTimeout('idleTimeout', idleTimeout)
+  if (absoluteTimeout !== false && idle > absoluteTimeout) {
+    throw invalid('idleTimeout', `at most absoluteTimeout, which is ${absoluteTimeout} seconds`, idleTimeout)
+  }
+  return idle
+}
+
 function parseSealing (options: SealerOptions): SealerConfig {
   const {
     secret,
     sessionName = 'session',
-    idleTimeout = 1_209_600, // seconds: 14 days
     absoluteTimeout = 7_776_000, // seconds: 90 days
     interop = false,
     iron,
@@ -134,7 +143,7 @@ function parseSealing (options: SealerOptions): SealerConfig {
   return {
     keyring,
     sessionName,
-    idleTimeout: parseTimeout('idleTimeout', idleTimeout),
+    idleTimeout: parseIdle(options, absoluteTimeout),
     absoluteTimeout: absoluteTimeout === false
       ? false
       : parseTimeout('absoluteTimeout', absoluteTimeout, 'a number of seconds above 0, or false'),

@@ -1,9 +1,10 @@
 import * as Iron from 'iron-webcrypto'
 import type { SealOptions } from 'iron-webcrypto'
 import type { IronOptions } from '../../types/index.js'
+import type { Engine, Opened } from './engine.js'
 import type { Keyring } from './keyring.js'
 import { expiryOf, hasSaltsFor } from './token.js'
-import type { Engine, Opened, Token } from './token.js'
+import type { Token } from './token.js'
 
 const asIs = (text: unknown): string => text as string
 

@@ -1,10 +1,11 @@
 import { pbkdf2Sync, randomBytes } from 'node:crypto'
 import type { SecretValue } from '../../types/index.js'
+import type { Engine, Opened } from './engine.js'
 import type { Key, Keyring } from './keyring.js'
 import { Lru } from './lru.js'
 import { CipherKey, MacKey } from './primitives.js'
 import { expiryOf, hasSaltsFor } from './token.js'
-import type { Engine, Opened, Token } from './token.js'
+import type { Token } from './token.js'
 
 /** An epoch ends after an hour or 2^20 seals, whichever comes first. */
 const EPOCH_MS = 3_600_000

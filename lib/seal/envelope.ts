@@ -1,19 +1,22 @@
 import type { SessionReason } from '../../types/index.js'
 import { EMPTY } from '../json.js'
+import type { Idle } from '../lifetimes.js'
 
 /** What is sealed: the data, and what is known about the session. */
 export interface Envelope {
   id: string
   /** Milliseconds since 1970 */
   createdAt: number
-  /** This session's own idle timeout in seconds, `false` for a browser-session cookie, else `undefined` */
-  idle: number | false | undefined
-  /** The longest idle timeout that a seal of it has had, in seconds, where that is longer than it has now */
-  longest?: number | undefined
-  /** The data as JSON, always of an object; of none where it is in the store */
+  idle: Idle
+  /** The data as JSON, always of an object; `{}` where it is in the store */
   text: string
   /** Whether the data is in the store under the id, and not in the seal */
   stored: boolean
+  /**
+   * Until when the store's entry counts for more than the data in the seal, in milliseconds since 1970: the session was in the
+   * store a moment ago, and requests with its earlier cookie may still change it there
+   */
+  entryUntil?: number | undefined
 }
 
 /**
@@ -30,19 +33,19 @@ const VERSION = 1
  */
 export function encode (name: string, envelope: Envelope): string {
   const idle = envelope.idle === undefined ? '' : `,"t":${envelope.idle}`
-  const longest = envelope.longest === undefined ? '' : `,"m":${envelope.longest}`
-  return `{"v":${VERSION},"n":${JSON.stringify(name)},"i":"${envelope.id}","c":${envelope.createdAt}${idle}${longest},"d":${envelope.stored ? 'null' : envelope.text}}`
+  const entryUntil = envelope.entryUntil === undefined ? '' : `,"e":${envelope.entryUntil}`
+  return `{"v":${VERSION},"n":${JSON.stringify(name)},"i":"${envelope.id}","c":${envelope.createdAt}${idle}${entryUntil},"d":${envelope.stored ? 'null' : envelope.text}}`
 }
 
 // What encode writes, up to the data. One match costs a quarter of parsing the head as JSON.
-const head = /^\{"v":1,"n":("(?:[^"\\]|\\.)*"),"i":"([\w-]+)","c":(\d+)(?:,"t":(false|[\d.e+-]+))?(?:,"m":([\d.e+-]+))?,"d":(?=\{|null\}$)/
+const head = /^\{"v":1,"n":("(?:[^"\\]|\\.)*"),"i":"([\w-]+)","c":(\d+)(?:,"t":(false|[\d.e+-]+))?(?:,"e":(\d+))?,"d":(?=\{|null\}$)/
 
 /** Reads a sealed text. Whatever is not our envelope is `foreign`, a session of another name `wrong-name`. */
 export function decode (name: string, sealed: string): Decoded {
   try {
     const parts = head.exec(sealed) ?? head.exec(sealed = rewrite(sealed))
     if (parts === null || !sealed.endsWith('}')) return { ok: false, reason: 'foreign' }
-    const [start, quotedName, id, createdAt, idle, longest] =
+    const [start, quotedName, id, createdAt, idle, entryUntil] =
       parts as unknown as [string, string, string, string, string | undefined, string | undefined]
     const stored = sealed.charCodeAt(start.length) === 110 // n of null
     const text = stored ? EMPTY : sealed.slice(start.length, -1)
@@ -52,7 +55,7 @@ export function decode (name: string, sealed: string): Decoded {
       id,
       createdAt: Number(createdAt),
       idle: idle === undefined ? undefined : idle !== 'false' && Number(idle),
-      longest: longest === undefined ? undefined : Number(longest),
+      entryUntil: entryUntil === undefined ? undefined : Number(entryUntil),
       text,
       stored
     }
@@ -64,6 +67,6 @@ export function decode (name: string, sealed: string): Decoded {
 
 /** The same envelope in the order and spacing of `encode`, which a codec of the app's may have lost. */
 function rewrite (sealed: string): string {
-  const { v, n, i, c, t, m, d } = JSON.parse(sealed) as Record<string, unknown>
-  return JSON.stringify({ v, n, i, c, t, m, d })
+  const { v, n, i, c, t, e, d } = JSON.parse(sealed) as Record<string, unknown>
+  return JSON.stringify({ v, n, i, c, t, e, d })
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { MAX_SECONDS } from '../options/checks.js'
+import { MAX_IDLE } from '../options/checks.js'
 import { isDictionary } from '../json.js'
 import type { Decoded, Envelope } from './envelope.js'
 import { errors } from '../errors.js'
@@ -13,14 +13,14 @@ export const VERSION_SUFFIX = '~2'
  */
 export const META_KEY = 'fastify-sealed-session'
 
-interface Meta { n: string, i: string, c: number, t?: number | false, m?: number }
+interface Meta { n: string, i: string, c: number, t?: number | false }
 
 /** The text to seal for iron-session: the data itself, and our key. @throws FST_SESSION_RESERVED_KEY */
-export function encodeBare (name: string, { id, createdAt, idle, longest, text }: Envelope): string {
+export function encodeBare (name: string, { id, createdAt, idle, text }: Envelope): string {
   if (Object.hasOwn(JSON.parse(text) as object, META_KEY)) {
     throw new errors.FST_SESSION_RESERVED_KEY(`Session key "${META_KEY}" is refused: with interop: 'iron-session' it is the plugin's own`)
   }
-  const meta: Meta = { n: name, i: id, c: createdAt, ...idle !== undefined && { t: idle }, ...longest !== undefined && { m: longest } }
+  const meta: Meta = { n: name, i: id, c: createdAt, ...idle !== undefined && { t: idle } }
   return `${text.slice(0, -1)}${text === '{}' ? '' : ','}${JSON.stringify(META_KEY)}:${JSON.stringify(meta)}}`
 }
 
@@ -45,8 +45,8 @@ export function decodeBare (name: string, sealed: string, token: string, now: nu
 
 const idOf = (token: string): string => createHash('sha256').update(token).digest().toString('base64url', 0, 16)
 
-function loaded (data: object, { i: id, c: createdAt, t: idle, m: longest }: Omit<Meta, 'n'>, converted: boolean): Decoded {
-  return { ok: true, data, envelope: { id, createdAt, idle, longest, text: JSON.stringify(data), stored: false }, converted }
+function loaded (data: object, { i: id, c: createdAt, t: idle }: Omit<Meta, 'n'>, converted: boolean): Decoded {
+  return { ok: true, data, envelope: { id, createdAt, idle, text: JSON.stringify(data), stored: false }, converted }
 }
 
 function parse (text: string): Record<string, unknown> | undefined {
@@ -63,9 +63,9 @@ const isTime = (value: unknown): value is number => Number.isSafeInteger(value) 
 
 function isMeta (value: unknown): value is Meta {
   if (!isDictionary(value)) return false
-  const { n, i, c, t, m = 1 } = value as Partial<Meta>
-  const isTimeout = (seconds: unknown): boolean => typeof seconds === 'number' && seconds > 0 && seconds <= MAX_SECONDS
-  return typeof n === 'string' && isId(i) && isTime(c) && (t === undefined || t === false || isTimeout(t)) && isTimeout(m)
+  const { n, i, c, t } = value as Partial<Meta>
+  const isTimeout = (seconds: unknown): boolean => typeof seconds === 'number' && seconds > 0 && seconds <= MAX_IDLE
+  return typeof n === 'string' && isId(i) && isTime(c) && (t === undefined || t === false || isTimeout(t))
 }
 
 const H3_KEYS: ReadonlySet<string> = new Set(['id', 'createdAt', 'lastSeenAt', 'data'])

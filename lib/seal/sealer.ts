@@ -1,10 +1,14 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Sealer, SealerOptions, SessionData, SessionInfo, SessionReason } from '../../types/index.js'
+import type { Sealer, SealerOptions, SessionData, SessionReason } from '../../types/index.js'
+import { then } from '../then.js'
+import type { MaybePromise } from '../then.js'
 import { decodeBare, encodeBare, META_KEY, VERSION_SUFFIX } from './interop.js'
-import { parseTimeout } from '../options/checks.js'
+import { parseIdleTimeout } from '../options/checks.js'
 import { findReservedKey, isDictionary, serialize } from '../json.js'
 import { decode, encode } from './envelope.js'
 import type { Decoded, Envelope } from './envelope.js'
+import type { Engine, Opened } from './engine.js'
+import { Lifetimes } from '../lifetimes.js'
 import { errors } from '../errors.js'
 import { Doorkeeper, Lru } from './lru.js'
 import { parseSealerOptions } from '../options/options.js'
@@ -13,9 +17,7 @@ import { randomId } from './random.js'
 import { validate } from '../schema.js'
 import { IronEngine } from './engine-iron.js'
 import { NodeEngine } from './engine-node.js'
-import type { Past } from '../session/state.js'
 import { parseToken } from './token.js'
-import type { Engine, Opened } from './token.js'
 
 /** A verified token: what the cache remembers. */
 export interface Verified {
@@ -27,23 +29,24 @@ export interface Verified {
   readonly stale: boolean
 }
 
-/** A token's session; `data` is parsed anew every time and belongs to the caller. */
-export type Loaded = { ok: true, verified: Verified, data: object } | { ok: false, reason: SessionReason }
+/**
+ * A token's session. `data` is parsed anew every time and belongs to the caller; `raw` is its entry in the store, as the store
+ * returned it.
+ */
+export type Loaded = { ok: true, verified: Verified, data: object, raw?: string } | { ok: false, reason: SessionReason }
 
 /** Characters of base64url */
 const MAC_LENGTH = 43
 
-type MaybePromise<T> = T | Promise<T>
-
 /** Envelopes in tokens: an engine, the times to check, and a cache of what was verified before. */
 export class SessionSealer {
+  /** Whether it answers synchronously */
   readonly sync: boolean
+  readonly times: Lifetimes
   readonly #config: SealerConfig
   readonly #engine: Engine
   readonly #cache: Lru<Verified>
   readonly #met: Doorkeeper
-  readonly #skew: number
-  readonly #offset: number
 
   constructor (config: SealerConfig) {
     const { keyring, iron, cacheSize } = config
@@ -52,48 +55,17 @@ export class SessionSealer {
     this.sync = this.#engine.sync
     this.#cache = new Lru(cacheSize)
     this.#met = new Doorkeeper(cacheSize)
-    this.#skew = (iron?.timestampSkewSec ?? 60) * 1000
-    this.#offset = iron?.localtimeOffsetMsec ?? 0
-  }
-
-  /** Milliseconds since 1970, by the clock that seals are judged by. */
-  now (): number {
-    return Date.now() + this.#offset
-  }
-
-  /** The idle timeout of a session, in milliseconds. */
-  idleTimeout (idle: Envelope['idle']): number {
-    return (idle || this.#config.idleTimeout) * 1000
-  }
-
-  /** When a session's absolute timeout ends it; never is Infinity. */
-  endOf (createdAt: number): number {
-    const { absoluteTimeout } = this.#config
-    return absoluteTimeout === false ? Infinity : createdAt + absoluteTimeout * 1000
-  }
-
-  /** How long a seal of a session would last if it were made now, in milliseconds. */
-  lifetime ({ idle, createdAt }: Pick<Envelope, 'idle' | 'createdAt'>): number {
-    return Math.min(this.idleTimeout(idle), this.endOf(createdAt) - this.now())
-  }
-
-  /**
-   * The last moment at which any cookie of a session may open, if none is sealed from now on; milliseconds since 1970, by
-   * the clock of the machine.
-   */
-  lastMoment ({ idle, longest, createdAt, sealExpiresAt }: Past): number {
-    const timeout = Math.max(this.idleTimeout(idle), this.idleTimeout(longest))
-    return Math.min(Math.max(this.now() + timeout, sealExpiresAt) + this.#skew, this.endOf(createdAt)) - this.#offset
+    this.times = new Lifetimes(config)
   }
 
   seal (envelope: Envelope): MaybePromise<string> {
-    const expiresAt = Math.ceil(this.now() + this.idleTimeout(envelope.idle))
+    const expiresAt = Math.ceil(this.times.now() + this.times.idleTimeout(envelope.idle))
     // Beside it there is no other engine than the one that answers at once.
     if (this.#config.interop === 'iron-session') {
       return this.#engine.seal(encodeBare(this.#config.sessionName, envelope), expiresAt) as string + VERSION_SUFFIX
     }
     const token = this.#engine.seal(encode(this.#config.sessionName, envelope), expiresAt)
-    // Its return is the second time that it is met.
+    // Count the sealing as the first sighting, so that the token's first return is cached.
     if (typeof token === 'string') this.#met.before(token)
     return token
   }
@@ -106,9 +78,7 @@ export class SessionSealer {
     if (token === undefined) return { ok: false, reason: 'malformed' }
     if (isIronSession && this.#config.interop !== 'iron-session') return { ok: false, reason: 'foreign' }
     const opened = this.#engine.open(token)
-    return opened instanceof Promise
-      ? opened.then(opened => this.#accept(text, opened))
-      : this.#accept(text, opened)
+    return then(opened, opened => this.#accept(text, opened))
   }
 
   #accept (text: string, opened: Opened): Loaded {
@@ -128,11 +98,11 @@ export class SessionSealer {
 
   #decode (text: string, token: string): Decoded {
     const { sessionName, interop } = this.#config
-    if (token.endsWith(VERSION_SUFFIX)) return decodeBare(sessionName, text, token, this.now(), false)
+    if (token.endsWith(VERSION_SUFFIX)) return decodeBare(sessionName, text, token, this.times.now(), false)
     const decoded = decode(sessionName, text)
     switch (interop) {
       case false: return decoded
-      case 'iron': return decoded.ok || decoded.reason !== 'foreign' ? decoded : decodeBare(sessionName, text, token, this.now(), true)
+      case 'iron': return decoded.ok || decoded.reason !== 'foreign' ? decoded : decodeBare(sessionName, text, token, this.times.now(), true)
       case 'iron-session':
         if (!decoded.ok) return decoded
         return Object.hasOwn(decoded.data, META_KEY) ? { ok: false, reason: 'invalid' } : { ...decoded, converted: true }
@@ -151,9 +121,9 @@ export class SessionSealer {
   /** The times are checked at every use, whether the token was remembered or not. */
   #judge (verified: Verified, data: object | undefined): Loaded {
     const { envelope, expiresAt } = verified
-    const now = this.now()
-    if (expiresAt <= now - this.#skew) return { ok: false, reason: 'expired' }
-    if (this.endOf(envelope.createdAt) <= now) return { ok: false, reason: 'outlived' }
+    const now = this.times.now()
+    if (expiresAt <= now - this.times.skew) return { ok: false, reason: 'expired' }
+    if (this.times.endOf(envelope.createdAt) <= now) return { ok: false, reason: 'outlived' }
     const own = data ?? JSON.parse(envelope.text) as object
     if (this.#config.schema === undefined || envelope.stored) return { ok: true, verified, data: own }
     const fitting = this.fit(own)
@@ -176,39 +146,28 @@ export class SessionSealer {
   }
 }
 
-/** `seal` and `unseal` for people: any data, any text. With a store, `keep` makes the entry, and `open` looks it up. */
+/** `seal` and `unseal` for people: any data, any string. With a store, `keep` makes the entry, and `open` looks it up. */
 export function forData (
   sealer: SessionSealer,
   keep: (envelope: Envelope) => MaybePromise<string> = envelope => sealer.seal(envelope),
-  open: (loaded: Loaded) => MaybePromise<Loaded> = loaded => loaded
+  open: (token: string) => MaybePromise<Loaded> = token => sealer.unseal(token)
 ): Sealer {
   return {
     async seal (data, { idleTimeout } = {}) {
       if (!isDictionary(data)) throw new errors.FST_SESSION_NOT_SERIALIZABLE('session', 'no object of keys and values')
-      const idle = idleTimeout === undefined ? undefined : parseTimeout('idleTimeout', idleTimeout)
-      return await keep({ id: randomId(), createdAt: sealer.now(), idle, text: serialize(data), stored: false })
+      const idle = idleTimeout === undefined ? undefined : parseIdleTimeout('idleTimeout', idleTimeout)
+      return await keep({ id: randomId(), createdAt: sealer.times.now(), idle, text: serialize(data), stored: false })
     },
     async unseal (token) {
-      const loaded = typeof token === 'string' ? await open(await sealer.unseal(token)) : malformed
+      const loaded = typeof token === 'string' ? await open(token) : malformed
       if (!loaded.ok) return loaded
       const { envelope, expiresAt } = loaded.verified
-      return { ok: true, data: loaded.data, info: describe(sealer, envelope, expiresAt, null, false) }
+      return { ok: true, data: loaded.data, info: sealer.times.describe(envelope, expiresAt, null, false) }
     }
   }
 }
 
 const malformed = { ok: false, reason: 'malformed' } as const
-
-/** What users see of a session's envelope. */
-export function describe (
-  sealer: SessionSealer, { id, createdAt }: Pick<Envelope, 'id' | 'createdAt'>, expiresAt: number, reason: SessionReason | null, isNew: boolean
-): SessionInfo {
-  const ends = Math.min(expiresAt, sealer.endOf(createdAt), MAX_DATE)
-  return Object.freeze({ id, createdAt: new Date(createdAt), expiresAt: new Date(ends), isNew, reason })
-}
-
-/** The last moment that a Date can hold (ECMA-262, section 21.4.1.1). */
-const MAX_DATE = 8.64e15
 
 /**
  * Seals and unseals sessions without Fastify: for a script, a worker, a test, another framework.

@@ -1,6 +1,5 @@
 import { VERSION_SUFFIX } from './interop.js'
 import type { Key } from './keyring.js'
-import type { SessionReason } from '../../types/index.js'
 
 /** The parts of `Fe26.2*id*saltE*iv*ciphertext*expiry*saltI*mac`, as text. */
 export interface Token {
@@ -14,19 +13,6 @@ export interface Token {
   mac: string
   /** What the MAC is over: all but the last two parts */
   signed: string
-}
-
-/** What an engine makes of a token: the sealed text, or why not. */
-export type Opened =
-  { ok: true, text: string, key: Key, expiresAt: number } | { ok: false, reason: SessionReason }
-
-/** Seals text and opens tokens; one on node:crypto, one on iron-webcrypto. */
-export interface Engine {
-  /** Whether it answers at once or with promises */
-  readonly sync: boolean
-  /** @param expiresAt milliseconds since 1970 */
-  seal (text: string, expiresAt: number): string | Promise<string>
-  open (token: Token): Opened | Promise<Opened>
 }
 
 // 16 bytes of IV end in a character with four spare bits, 32 bytes of MAC in one with two: in canonical
@@ -44,9 +30,10 @@ export function parseToken (text: string): Token | undefined {
   return { id, encryptionSalt, iv, ciphertext, expiry, integritySalt, mac, signed }
 }
 
-/** Whether a text has the form of a whole seal, one of iron-session's included. */
-export function isToken (text: string): boolean {
-  return form.test(text.endsWith(VERSION_SUFFIX) ? text.slice(0, -VERSION_SUFFIX.length) : text)
+/** The form of a seal in a cookie, iron-session's included. */
+export const tokenForm = {
+  prefix: 'Fe26.2*',
+  isWhole: (text: string): boolean => form.test(text.endsWith(VERSION_SUFFIX) ? text.slice(0, -VERSION_SUFFIX.length) : text)
 }
 
 function isCanonical (base64url: string): boolean {

@@ -3,73 +3,114 @@ import type { SessionReason } from '../../types/index.js'
 import { findCookies } from '../cookie/parse.js'
 import type { Found } from '../cookie/parse.js'
 import { listens, tell } from '../diagnostics.js'
+import { findReservedKey } from '../json.js'
 import type { SessionConfig } from '../options/options.js'
-import type { Loaded, SessionSealer } from '../seal/sealer.js'
+import type { Loaded, SessionSealer, Verified } from '../seal/sealer.js'
+import { tokenForm } from '../seal/token.js'
+import { Deadline } from '../store/deadline.js'
+import type { Keeper } from '../store/keeper.js'
+import { then } from '../then.js'
+import type { MaybePromise } from '../then.js'
+import { onRejection } from './policy.js'
 import { Session } from './session.js'
-import { SessionState } from './state.js'
-import type { SessionStorage } from '../store/keeper.js'
+import { Identity, SessionState } from './state.js'
+import type { Sealed } from './state.js'
+import { openUnread } from './unread.js'
 
-/** A cookie rejected for one of these is left: another node may know the key, or another app the cookie. */
-const LEFT: ReadonlySet<SessionReason> = new Set(['unknown-key', 'wrong-name', 'foreign'])
+const NONE: Found = { candidates: [], parts: 0, more: false }
 
-const NONE: Found = { candidates: [], held: 0, more: false }
+/** Cookie header → candidates → unseal → look up → session. */
+export class Loader {
+  readonly #config: SessionConfig
+  readonly #sealer: SessionSealer
+  readonly #keeper: Keeper | undefined
 
-/** Cookie header → candidates → unseal → session. The first candidate that opens wins. */
-export function load (config: SessionConfig, sealer: SessionSealer, request: FastifyRequest): SessionState {
-  return choose(config, sealer, request, find(config, request), token => sealer.unseal(token) as Loaded)
-}
-
-/**
- * The same, where unsealing has to be waited for, or there is more to ask than the cookie.
- * @throws FST_SESSION_STORE
- */
-export async function loadLater (
-  config: SessionConfig, sealer: SessionSealer, storage: SessionStorage | undefined, request: FastifyRequest
-): Promise<SessionState> {
-  const asOf = storage?.now ?? 0
-  const found = find(config, request)
-  const opened = new Map<string, Loaded>()
-  for (const token of found.candidates) {
-    const unsealed = await sealer.unseal(token)
-    const loaded = storage === undefined ? unsealed : await storage.open(unsealed, request)
-    opened.set(token, loaded)
-    if (loaded.ok) break
+  constructor (config: SessionConfig, sealer: SessionSealer, keeper: Keeper | undefined) {
+    this.#config = config
+    this.#sealer = sealer
+    this.#keeper = keeper
   }
-  const state = choose(config, sealer, request, found, token => opened.get(token)!)
-  state.asOf = asOf
-  return state
-}
 
-function find ({ cookieName }: SessionConfig, request: FastifyRequest): Found {
-  const header = request.raw.headers.cookie
-  return header === undefined ? NONE : findCookies(header, cookieName)
-}
-
-function choose (
-  config: SessionConfig, sealer: SessionSealer, request: FastifyRequest, found: Found, open: (token: string) => Loaded
-): SessionState {
-  const reasons: SessionReason[] = []
-  for (const token of found.candidates) {
-    const loaded = open(token)
-    if (loaded.ok) {
-      const state = new SessionState(config, sealer, loaded.verified)
-      state.held = found.held
-      const { id, text } = loaded.verified.envelope
-      if (listens('loaded')) tell('loaded', config.sessionName, request, { id, bytes: Buffer.byteLength(text) })
-      return Session.open(state, loaded.data)
+  /** The session of a request. The first cookie that opens wins; where a store fails, the session stands for its error. */
+  load (request: FastifyRequest): MaybePromise<SessionState> {
+    const header = request.raw.headers.cookie
+    const found = header === undefined ? NONE : findCookies(header, this.#config.cookieName, tokenForm)
+    if (found.candidates.length === 0) return this.#start(found, [])
+    if (this.#keeper === undefined) {
+      const state = this.#try(request, found, 0, [], undefined)
+      return state instanceof Promise ? state.catch((error: unknown) => openUnread(this.#arrive(found, undefined, false, null), error)) : state
     }
-    const { reason } = loaded
-    reasons.push(reason)
-    if (listens('rejected')) tell('rejected', config.sessionName, request, { reason })
-    request.log.debug({ session: config.sessionName, reason }, 'session cookie rejected')
+    const deadline = new Deadline(this.#config.storeTimeout)
+    let last: Identity | undefined
+    const note = (identity: Identity): void => { last = identity }
+    return deadline
+      .bound(async () => await this.#try(request, found, 0, [], deadline, note))
+      .catch((error: unknown) => openUnread(this.#arrive(found, last, false, null), error))
   }
-  const state = new SessionState(config, sealer, undefined)
-  state.held = found.held
-  const [reason] = reasons
-  if (reason !== undefined) {
-    state.reason = reason
-    // One that was not tried may be good.
-    state.rejected = !found.more && !reasons.some(reason => LEFT.has(reason))
+
+  /** What a token holds, looked up where it is kept. @throws FST_SESSION_STORE */
+  open (token: string, request?: FastifyRequest, deadline?: Deadline, note?: (identity: Identity) => void): MaybePromise<Loaded> {
+    return then(this.#sealer.unseal(token), loaded => {
+      if (!loaded.ok || this.#keeper === undefined) return loaded
+      return this.#lookUp(loaded, this.#keeper, request, deadline!, note)
+    })
   }
-  return Session.open(state, {})
+
+  async #lookUp (
+    { verified, data }: Loaded & { ok: true }, keeper: Keeper, request: FastifyRequest | undefined, deadline: Deadline,
+    note?: (identity: Identity) => void
+  ): Promise<Loaded> {
+    const identity = identityOf(verified, undefined)
+    note?.(identity)
+    const { id, createdAt, idle, kept } = identity
+    const found = await keeper.find({ id, createdAt, idle, kept: kept! }, verified.expiresAt, request, deadline)
+    if (!found.ok) return found
+    const { entry, raw } = found
+    if (entry === undefined) return { ok: true, verified, data }
+    const stored = JSON.parse(entry.text) as object
+    const fitting = findReservedKey(stored) === undefined ? this.#sealer.fit(stored) : undefined
+    if (fitting === undefined) return { ok: false, reason: 'invalid' }
+    // A cookie that has the data too lags behind where another request has changed the entry.
+    const stale = verified.stale || (!verified.envelope.stored && verified.envelope.text !== entry.text)
+    const envelope = { ...verified.envelope, text: entry.text, idle: entry.idle }
+    return { ok: true, verified: { ...verified, envelope, stale }, data: fitting, raw: raw! }
+  }
+
+  #try (
+    request: FastifyRequest, found: Found, nth: number, reasons: SessionReason[], deadline: Deadline | undefined,
+    note?: (identity: Identity) => void
+  ): MaybePromise<SessionState> {
+    const token = found.candidates[nth]
+    if (token === undefined) return this.#start(found, reasons)
+    return then(this.open(token, request, deadline, note), loaded => {
+      const { sessionName } = this.#config
+      if (loaded.ok) {
+        const { id, text } = loaded.verified.envelope
+        if (listens('loaded')) tell('loaded', sessionName, request, { id, bytes: Buffer.byteLength(text) })
+        return Session.open(this.#arrive(found, identityOf(loaded.verified, loaded.raw), false, null), loaded.data)
+      }
+      const { reason } = loaded
+      reasons.push(reason)
+      if (listens('rejected')) tell('rejected', sessionName, request, { reason })
+      request.log.debug({ session: sessionName, reason }, 'session cookie rejected')
+      return this.#try(request, found, nth + 1, reasons, deadline, note)
+    })
+  }
+
+  /** A session that starts empty. */
+  #start (found: Found, reasons: readonly SessionReason[]): SessionState {
+    // An untried cookie may be valid, so clear none.
+    const isRejected = reasons.length > 0 && !found.more && reasons.every(reason => onRejection[reason] === 'clear')
+    return Session.open(this.#arrive(found, undefined, isRejected, reasons[0] ?? 'absent'), {})
+  }
+
+  #arrive ({ parts }: Found, session: Identity | undefined, isRejected: boolean, reason: SessionReason | null): SessionState {
+    return new SessionState(this.#config, this.#sealer.times, { parts, isRejected, reason, session })
+  }
+}
+
+function identityOf ({ envelope, expiresAt, stale }: Verified, raw: string | undefined): Identity {
+  const { id, createdAt, text, idle, stored, entryUntil } = envelope
+  const kept: Sealed = { text, idle, stored, entryUntil, raw, expiresAt, isStale: stale }
+  return new Identity('cookie', createdAt, id, kept)
 }

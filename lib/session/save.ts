@@ -1,194 +1,295 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { CookieWriter } from '../cookie/jar.js'
-import { EMPTY, serialize } from '../json.js'
+import type { CookieJar } from '../cookie/jar.js'
+import { tooLarge } from '../cookie/serialize.js'
+import type { CookieFormat } from '../cookie/serialize.js'
 import { listens, tell } from '../diagnostics.js'
 import { errors } from '../errors.js'
+import { EMPTY, serialize } from '../json.js'
+import type { Idle } from '../lifetimes.js'
 import type { SessionConfig } from '../options/options.js'
 import type { SessionSealer } from '../seal/sealer.js'
+import { Deadline } from '../store/deadline.js'
+import type { Keeper, Order, Outcome, Place, Seals, Subject } from '../store/keeper.js'
+import { merge } from '../store/merge.js'
+import type { Content } from '../store/merge.js'
+import { attempt, then } from '../then.js'
+import type { MaybePromise } from '../then.js'
+import { decide } from './policy.js'
+import type { Status } from './policy.js'
 import { Session } from './session.js'
-import type { SessionState } from './state.js'
-import type { SessionStorage } from '../store/keeper.js'
+import type { Identity, Past, SessionState } from './state.js'
 
-/** Session → compare → seal → `Set-Cookie`. */
-export class Committer {
+/** What is to become of a session, by what it was at one moment. What the app does meanwhile is for the next plan. */
+interface Plan {
+  readonly action: ReturnType<typeof decide>
+  readonly status: Status
+  readonly session: Identity
+  readonly idle: Idle
+  readonly past: readonly Past[]
+  readonly text: string | undefined
+  readonly isLate: boolean
+}
+
+const NONE: string[] = []
+
+/** State → plan → carry out → note down. */
+export class Saver {
   readonly #config: SessionConfig
   readonly #sealer: SessionSealer
-  readonly #storage: SessionStorage | undefined
-  readonly #cookies: CookieWriter
+  readonly #keeper: Keeper | undefined
+  readonly #jar: CookieJar
 
-  constructor (config: SessionConfig, sealer: SessionSealer, storage: SessionStorage | undefined, cookies: CookieWriter) {
+  constructor (config: SessionConfig, sealer: SessionSealer, keeper: Keeper | undefined, jar: CookieJar) {
     this.#config = config
     this.#sealer = sealer
-    this.#storage = storage
-    this.#cookies = cookies
+    this.#keeper = keeper
+    this.#jar = jar
   }
 
   /**
    * Saves at the end of a request. A failure goes to the app's error handler, whose answer comes through here again: then the
-   * session is saved if the handler mended it, and otherwise the client keeps the cookie that it has. A store that
-   * failed is not asked again.
+   * session is saved if the handler mended it, and otherwise the client keeps the cookie that it has.
+   * @returns a promise only where there is something to wait for
    */
-  save (state: SessionState, request: FastifyRequest, reply: FastifyReply): unknown {
-    if (state.abandoned) return undefined
-    const failedBefore = state.failed
-    const failed = (error: unknown): void => {
-      state.abandoned = error instanceof errors.FST_SESSION_STORE
-      if (!failedBefore) throw error
+  end (state: SessionState, request: FastifyRequest, reply: FastifyReply): Promise<undefined> | undefined {
+    const { failure } = state
+    // A store that failed is not asked again for the same thing.
+    if (failure instanceof errors.FST_SESSION_STORE) return undefined
+    const saving = attempt(() => this.save(state, request, reply), () => undefined, error => {
+      state.failure = error as Error
+      if (failure === undefined) {
+        // Whatever the app has answered so far, this is what became of the request.
+        reply.code((error as { statusCode?: number }).statusCode ?? 500)
+        throw error
+      }
       request.log.debug({ session: this.#config.sessionName, err: error }, 'session not saved')
-    }
-    try {
-      const saving = this.commit(state, request, reply)
-      return saving instanceof Promise ? saving.catch(failed) : saving
-    } catch (error) {
-      return failed(error)
-    }
+      return undefined
+    })
+    return saving instanceof Promise ? saving : undefined
   }
 
   /**
-   * Saves what is to be saved and gives the `Set-Cookie` values, which are set on the reply too.
+   * Saves what is to be saved, after the saves of this request that are still under way.
+   * @returns the `Set-Cookie` values, which are set on the reply too
    * @throws FST_SESSION_TOO_LARGE, FST_SESSION_NOT_SERIALIZABLE, FST_SESSION_RESERVED_KEY, before anything is written;
    * FST_SESSION_STORE
    */
-  commit (state: SessionState, request: FastifyRequest, reply: FastifyReply): string[] | Promise<string[]> {
-    const failed = (error: unknown): never => {
-      this.#leave(state, request, reply)
-      throw error
-    }
-    const done = (cookies: string[]): string[] => {
-      state.failed = false
-      this.#tellEnds(state, request)
-      return cookies
-    }
-    try {
-      const saving = this.#save(state, request, reply)
-      return saving instanceof Promise ? saving.then(done, failed) : done(saving)
-    } catch (error) {
-      return failed(error)
-    }
+  save (state: SessionState, request: FastifyRequest, reply: FastifyReply): MaybePromise<string[]> {
+    const before = state.saving
+    if (before === undefined) return this.#track(state, this.#saveNow(state, request, reply, undefined))
+    const deadline = new Deadline(this.#config.storeTimeout)
+    return this.#track(state, deadline.bound(async () => {
+      deadline.next('an earlier save of the request')
+      await before
+      deadline.next('')
+      return await this.#saveNow(state, request, reply, deadline)
+    }))
   }
 
-  /** What an answer gets whose session could not be saved: an ended session stays ended all the same. */
-  #leave (state: SessionState, request: FastifyRequest, reply: FastifyReply): void {
-    if (state.status === 'destroyed' && state.held !== 0) {
-      this.#cookies.clear(state, request, reply)
-      state.held = 0
-    } else {
-      this.#cookies.vary(reply)
-    }
+  /** Lets the next save of the request, and the end of its response, wait for this one. */
+  #track (state: SessionState, saving: MaybePromise<string[]>): MaybePromise<string[]> {
+    if (!(saving instanceof Promise)) return saving
+    const saved = saving.then(() => {}, () => {}).then(() => {
+      if (state.saving === saved) state.saving = undefined
+    })
+    state.saving = saved
+    return saving
   }
 
-  #save (state: SessionState, request: FastifyRequest, reply: FastifyReply): string[] | Promise<string[]> {
-    // Until it is done it has failed: whatever throws below leaves this mark.
-    state.failed = true
+  #saveNow (state: SessionState, request: FastifyRequest, reply: FastifyReply, deadline: Deadline | undefined): MaybePromise<string[]> {
     const text = state.text()
-    const action = decide(state, text)
-    const storage = this.#storage
-    if (storage !== undefined && (action !== 'nothing' || state.past.length > 0)) {
-      return this.#saveBeside(storage, state, request, reply, text)
+    const action = decide(state.facts(text))
+    if (action === 'nothing' && state.past.length === 0) {
+      state.status = 'unmodified'
+      return this.#vary(request, reply)
     }
-    if (action === 'nothing') return this.#settle(state, request, reply, text)
-    if (haveHeadersLeft(request, reply)) {
-      this.warnLost(request)
-      state.past.length = 0
-      return this.#settle(state, request, reply, text)
-    }
-    if (action === 'clear') return this.#clear(state, request, reply)
-    const checked = check(state, text)
-    const token = this.#sealer.seal(state.envelope(checked, false))
-    return typeof token === 'string'
-      ? this.#finish(state, request, reply, token, checked, false)
-      : token.then(token => this.#finish(state, request, reply, token, checked, false))
+    const plan = take(state, action, text, haveHeadersLeft(request, reply))
+    return attempt(
+      () => this.#carryOut(state, plan, request, deadline),
+      outcome => this.#note(state, plan, outcome, request, reply),
+      error => this.#fail(state, plan, error, request, reply)
+    )
   }
 
-  /** The same where there is more than the cookie. */
-  async #saveBeside (
-    storage: SessionStorage, state: SessionState, request: FastifyRequest, reply: FastifyReply, text: string | undefined
-  ): Promise<string[]> {
-    // What was destroyed ends first, whatever becomes of that which was set after it.
-    if (state.status === 'destroyed') await storage.endPast(state)
-    if (haveHeadersLeft(request, reply)) return await this.#saveLate(storage, state, request, reply, text)
-    if (text === EMPTY) {
-      await storage.end(state)
-      return this.#clear(state, request, reply)
+  #carryOut (state: SessionState, plan: Plan, request: FastifyRequest, deadline: Deadline | undefined): MaybePromise<Outcome> {
+    const keeper = this.#keeper
+    const isOnlyCookie = plan.action === 'clear' && plan.session.kept === undefined && plan.past.length === 0
+    if (keeper === undefined || isOnlyCookie) return this.#seal(state, plan)
+    const order: Order = {
+      action: plan.action,
+      session: plan.session.snapshot(),
+      past: plan.past.map(({ session, by }) => ({ session: session.snapshot(), by })),
+      carried: carriedKeys(state, plan),
+      mustSeal: !this.#config.rolling || state.isSet || plan.status !== 'unmodified' || state.isDue,
+      isLate: plan.isLate,
+      request,
+      // Serialized now: the app may change the session while what was destroyed ends.
+      text: plan.action === 'save' ? checkNow(state, plan) : () => EMPTY,
+      seals: this.sealsFor(this.#jar.formatFor(request, state.attributes))
     }
-    const checked = check(state, text)
-    const kept = await storage.keep(state, checked, token => this.#cookies.fits(token, state, state, request))
-    if (kept === undefined) return this.#endedMeanwhile(state, request, reply, checked)
-    if (kept.text !== checked) Session.refill(state, kept.text)
-    if (kept.token !== undefined) return this.#finish(state, request, reply, kept.token, kept.text, kept.stored)
-    this.#tellSaved(state, request, kept.text)
-    return this.#settle(state, request, reply, kept.text)
+    if (deadline !== undefined) return keeper.carryOut(order, deadline)
+    const own = new Deadline(this.#config.storeTimeout)
+    return own.bound(async () => await keeper.carryOut(order, own))
   }
 
-  /** The headers have left: what needs no cookie can still be saved, in the store. */
-  async #saveLate (
-    storage: SessionStorage, state: SessionState, request: FastifyRequest, reply: FastifyReply, text: string | undefined
-  ): Promise<string[]> {
-    const isStored = state.stored
-    const ends = state.past.length > 0 || isStored
-    await (text === EMPTY ? storage.end(state) : storage.endPast(state))
-    if (text === EMPTY ? !ends : !isStored) {
-      this.warnLost(request)
-      return this.#settle(state, request, reply, text)
+  /** The same where the cookie is all there is. */
+  #seal (state: SessionState, plan: Plan): MaybePromise<Outcome> {
+    if (plan.action === 'nothing') return { became: 'done' }
+    if (plan.isLate) return { became: 'late' }
+    if (plan.action === 'clear') return { became: 'empty' }
+    const text = check(state, plan)
+    const { id, createdAt, idle } = plan.session
+    return then(this.#sealer.seal({ id, createdAt, idle, text, stored: false }), token =>
+      ({ became: 'saved', token, kept: { text, idle, stored: false, entryUntil: undefined, raw: undefined } }))
+  }
+
+  /** Seals for the cookies of one response, which must fit into them; outside a response there is no limit. */
+  sealsFor (format: CookieFormat, isResponse = true): Seals {
+    const seal = ({ id, createdAt }: Subject, { text, idle }: Content, place: Place): MaybePromise<string> =>
+      this.#sealer.seal({ id, createdAt, idle, text: place.stored ? EMPTY : text, ...place })
+    const fits = (token: string, { createdAt }: Subject, { idle }: Content): boolean => this.#jar.lines(format, token, { createdAt, idle }) !== undefined
+    return {
+      seal: (session, content, place) => then(seal(session, content, place), token => {
+        if (isResponse && !fits(token, session, content)) throw tooLarge(format, token, content.text)
+        return token
+      }),
+      sealIfItFits: (session, content, place) =>
+        then(seal(session, content, place), token => fits(token, session, content) ? token : undefined)
     }
-    if (text === EMPTY) return this.#settle(state, request, reply, text)
-    const checked = check(state, text)
-    const kept = await storage.write(state, checked)
-    if (kept === undefined) return this.#endedMeanwhile(state, request, reply, checked)
-    if (kept !== checked) Session.refill(state, kept)
-    this.#tellSaved(state, request, kept)
-    return this.#settle(state, request, reply, kept)
   }
 
-  /** Another request ended the session while this one changed it: an ended session does not come back. */
-  #endedMeanwhile (state: SessionState, request: FastifyRequest, reply: FastifyReply, text: string): string[] {
-    request.log.warn({ session: this.#config.sessionName }, 'another request ended the session meanwhile: the change is lost')
-    state.status = 'lost'
-    return this.#settle(state, request, reply, text)
+  /** The one place that writes down what became of a plan. What the app has done meanwhile stays. */
+  #note (state: SessionState, plan: Plan, outcome: Outcome, request: FastifyRequest, reply: FastifyReply): string[] {
+    state.failure = undefined
+    const lines = this.#noteOutcome(state, plan, outcome, request, reply)
+    for (const { session: { id }, by } of plan.past) {
+      if (listens('destroyed')) tell('destroyed', this.#config.sessionName, request, { id, by })
+    }
+    return lines
   }
 
-  #settle (state: SessionState, request: FastifyRequest, reply: FastifyReply, text: string | undefined): string[] {
-    state.settle(text)
-    if (!haveHeadersLeft(request, reply)) this.#cookies.vary(reply)
-    return []
+  #noteOutcome (state: SessionState, plan: Plan, outcome: Outcome, request: FastifyRequest, reply: FastifyReply): string[] {
+    const { session } = plan
+    switch (outcome.became) {
+      case 'saved': {
+        const lines = this.#noteSaved(state, plan, outcome, request, reply)
+        if (listens('saved')) tell('saved', this.#config.sessionName, request, { id: session.id, bytes: Buffer.byteLength(outcome.kept.text) })
+        return lines
+      }
+      case 'empty':
+        session.kept = undefined
+        return state.parts === 0 || haveHeadersLeft(request, reply) ? this.#vary(request, reply) : this.#clear(state, request, reply)
+      case 'gone':
+        session.standing = 'gone'
+        request.log.warn({ session: this.#config.sessionName }, 'another request ended the session meanwhile: the change is lost')
+        break
+      case 'dropped':
+        adopt(state, plan, EMPTY)
+        request.log.warn({ session: this.#config.sessionName }, 'another request ended the session meanwhile: what regenerate() kept of it is lost')
+        break
+      case 'late':
+        state.toldText = plan.text
+        this.warnLost(request)
+        break
+      case 'done':
+        break
+    }
+    return this.#vary(request, reply)
+  }
+
+  #noteSaved (state: SessionState, plan: Plan, { token, kept }: Outcome & { became: 'saved' }, request: FastifyRequest, reply: FastifyReply): string[] {
+    const { session } = plan
+    const { times } = this.#sealer
+    const before = session.kept
+    session.kept = token === undefined
+      ? { ...kept, expiresAt: before?.expiresAt ?? 0, isStale: before?.isStale ?? false }
+      : { ...kept, expiresAt: times.now() + times.idleTimeout(kept.idle), isStale: false }
+    if (session.idle === plan.idle) session.idle = kept.idle
+    if (kept.text !== plan.text) adopt(state, plan, kept.text)
+    if (token === undefined || haveHeadersLeft(request, reply)) return this.#vary(request, reply)
+    const format = this.#jar.formatFor(request, state.attributes)
+    const { lines, parts } = this.#jar.set(reply, format, token, { createdAt: session.createdAt, idle: kept.idle }, state.parts, kept.text)
+    state.parts = parts
+    state.isSet = state.current === session
+    state.holds = state.isSet ? 'own' : 'other'
+    return lines
+  }
+
+  /** What an answer gets whose session could not be saved: a destroyed session loses its cookie all the same. */
+  #fail (state: SessionState, plan: Plan, error: unknown, request: FastifyRequest, reply: FastifyReply): never {
+    // What was asked is still to be done. What was asked since comes after it.
+    state.past = [...plan.past, ...state.past]
+    if (state.status === 'unmodified' && state.current === plan.session) state.status = plan.status
+    state.toldText = plan.text
+    if (plan.status === 'destroyed' && state.parts !== 0 && !haveHeadersLeft(request, reply)) this.#clear(state, request, reply)
+    else this.#vary(request, reply)
+    throw error
   }
 
   #clear (state: SessionState, request: FastifyRequest, reply: FastifyReply): string[] {
-    if (state.held === 0) return this.#settle(state, request, reply, EMPTY)
-    const cookies = this.#cookies.clear(state, request, reply)
-    state.cleared()
-    return cookies
+    const lines = this.#jar.clear(reply, this.#jar.formatFor(request, state.attributes), state.parts)
+    state.parts = 0
+    state.isSet = false
+    return lines
   }
 
-  /** For changes that come when the headers have left. */
+  #vary (request: FastifyRequest, reply: FastifyReply): string[] {
+    if (!haveHeadersLeft(request, reply)) this.#jar.vary(reply)
+    return NONE
+  }
+
+  /** Looks once more at a session whose response has ended: what it holds now and was not saved is lost, which is said once. */
+  sayLost (state: SessionState, request: FastifyRequest): void {
+    if (state.failure !== undefined || !state.changed || state.text() === state.toldText) return
+    state.toldText = state.text()
+    this.warnLost(request)
+  }
+
+  /** For changes that come too late to be saved. */
   warnLost (request: FastifyRequest): void {
-    request.log.warn({ session: this.#config.sessionName },
-      'the session changed after the response headers were sent: the change is lost. ' +
-      'Change it earlier, or save it with app.session.commit(request, reply)')
-  }
-
-  #finish (
-    state: SessionState, request: FastifyRequest, reply: FastifyReply, token: string, text: string, stored: boolean
-  ): string[] {
-    const cookies = this.#cookies.set(state, request, reply, token, text, stored)
-    this.#tellSaved(state, request, text)
-    return cookies
-  }
-
-  #tellSaved ({ id }: SessionState, request: FastifyRequest, text: string): void {
-    if (listens('saved')) tell('saved', this.#config.sessionName, request, { id, bytes: Buffer.byteLength(text) })
-  }
-
-  /** What a session was before has been ended wherever it was. */
-  #tellEnds ({ past }: SessionState, request: FastifyRequest): void {
-    for (const { id, by } of past) if (listens('destroyed')) tell('destroyed', this.#config.sessionName, request, { id, by })
-    past.length = 0
+    const advice = this.#config.store === undefined
+      ? 'It is kept in a cookie, which needs a header: change it before the response, the stream or the websocket\'s handshake is sent, or use a store'
+      : 'Change it earlier, or save it with `await app.session.commit(request, reply)` before the response, the stream or the websocket ends'
+    request.log.warn({ session: this.#config.sessionName }, `the session changed after the response headers were sent: the change is lost. ${advice}`)
   }
 }
 
-/** The data that is to be kept, checked unless it is what came. */
-function check (state: SessionState, text: string | undefined): string {
-  return text === state.savedText ? text : serialize(state.session, text)
+/** Takes what was asked of a session out of its state and into a plan. */
+function take (state: SessionState, action: Plan['action'], text: string | undefined, isLate: boolean): Plan {
+  const { status, current } = state
+  // A session whose first save failed was never sealed.
+  const past = state.past.filter(({ session }) => session.kept !== undefined)
+  state.status = 'unmodified'
+  state.past = []
+  return { action, status, session: current, idle: current.idle, past, text, isLate }
+}
+
+/** The data that is to be kept, checked unless it is what came. @throws FST_SESSION_NOT_SERIALIZABLE, FST_SESSION_RESERVED_KEY */
+function check ({ savedText, session }: SessionState, { text }: Plan): string {
+  return text === savedText ? text : serialize(session, text)
+}
+
+/** The same at once, but failing only when it is asked for. */
+function checkNow (state: SessionState, plan: Plan): () => string {
+  try {
+    const text = check(state, plan)
+    return () => text
+  } catch (error) {
+    return () => { throw error }
+  }
+}
+
+/** The keys that hold what sessions of the past have left to this one. */
+function carriedKeys ({ session }: SessionState, { past }: Plan): string[] {
+  const data = session as Record<string, unknown>
+  return past.flatMap(({ left }) => left).filter(([key, value]) => Object.hasOwn(data, key) && Object.is(data[key], value)).map(([key]) => key)
+}
+
+/** Shows the app what was saved where that is more, or less, than it had. Changes that it has made meanwhile stay. */
+function adopt (state: SessionState, { session, text }: Plan, saved: string): void {
+  if (state.current !== session) return
+  const now = state.text()
+  Session.refill(state, now === text || now === undefined ? saved : merge(text ?? EMPTY, now, saved))
 }
 
 /** @fastify/websocket marks its requests. */
@@ -202,22 +303,4 @@ export function isWebsocket (request: FastifyRequest): boolean {
  */
 function haveHeadersLeft (request: FastifyRequest, reply: FastifyReply): boolean {
   return reply.raw.headersSent || (isWebsocket(request) && reply.sent)
-}
-
-/** The whole policy: what became of a session, and what that means for its cookie. */
-function decide (state: SessionState, text: string | undefined): 'nothing' | 'clear' | 'seal' {
-  if (state.status === 'lost') return 'nothing'
-  const toSeal = text !== state.savedText || state.asked || state.due
-  if (text !== EMPTY) return toSeal ? 'seal' : 'nothing'
-  // An empty session needs no cookie: one that is there goes, if the session came from it or has ended.
-  if (state.held === 0) return 'nothing'
-  switch (state.status) {
-    case 'regenerated':
-    case 'destroyed':
-      return 'clear'
-    case 'touched':
-    case 'unmodified':
-    case 'ended':
-      return state.rejected || (toSeal && state.isHeld) ? 'clear' : 'nothing'
-  }
 }

@@ -1,9 +1,11 @@
-import type { ExpressStore, RevocationList, SessionStore } from '../../types/index.js'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { SessionStore } from '../../types/index.js'
 import { invalid, refused } from '../options/checks.js'
-import { errors } from '../errors.js'
+import { asUnavailable, unavailable } from './deadline.js'
+import type { Deadline } from './deadline.js'
 
 /** @throws FST_SESSION_INVALID_OPTION where a value does not have the methods of a store */
-export function parseStore<Store extends object> (option: string, store: Store, methods: string[]): Store {
+export function parseStore<Store extends object> (option: string, store: Store, methods: readonly string[]): Store {
   const missing = methods.filter(name => typeof (Object(store) as Record<string, unknown>)[name] !== 'function')
   if (missing.length > 0) throw invalid(option, `an object with the methods ${methods.join(', ')}`, store)
   if ((store as { opts?: { emitErrors?: boolean } }).opts?.emitErrors === false) {
@@ -12,209 +14,134 @@ export function parseStore<Store extends object> (option: string, store: Store, 
   return store
 }
 
-export const STORE_METHODS = ['get', 'set', 'delete']
-
-/** What stores with events have in common: Keyv reports failures so, and answers as if nothing were there. */
-interface Emitter { on? (event: 'error', listener: (error: unknown) => void): unknown }
-
-/** How often a store has reported a failure, and the last one. */
-interface Reports { count: number, last: unknown }
-
-const reports = new WeakMap<object, Reports>()
-
-/** One listener for each store, however many use it. */
-function reportsOf (store: object): Reports {
-  const known = reports.get(store)
-  if (known !== undefined) return known
-  const own: Reports = { count: 0, last: undefined }
-  const { on } = store as Emitter
-  on?.call(store, 'error', error => {
-    own.count++
-    own.last = error
-  })
-  reports.set(store, own)
-  return own
-}
+export const STORE_METHODS: readonly string[] = ['get', 'set', 'delete']
 
 /** Keyv's `getRaw`, which does not hide the failures of its adapter as its `get` does. */
 interface Raw { getRaw? (id: string): Promise<{ value?: unknown } | null | undefined> }
 
-/** A store whose every call ends in time and in one of two ways: with its answer, or with FST_SESSION_STORE. */
+/** Stands for a value that is there and cannot be decoded; it is no session. */
+const UNDECODABLE = 'null'
+
+/** Calls a store by the contract of `SessionStore`: each call has its answer, or rejects with FST_SESSION_STORE. */
 export class StoreClient {
   readonly canTouch: boolean
   readonly canReplace: boolean
   readonly #store: SessionStore & Raw
-  readonly #timeout: number
-  readonly #reports: Reports
+  readonly #reports: Reports | undefined
 
-  /** @param timeout seconds */
-  constructor (store: SessionStore, timeout: number) {
+  constructor (store: SessionStore) {
     this.#store = store
-    this.#timeout = timeout
     this.canTouch = typeof store.touch === 'function'
     this.canReplace = typeof store.replace === 'function'
-    this.#reports = reportsOf(store)
+    this.#reports = Reports.of(store)
   }
 
-  /** The value of an id as JSON text, `undefined` where there is none. Some stores parse JSON by themselves. */
-  async get (id: string): Promise<string | undefined> {
+  /** The value of an id as a string, `undefined` where there is none. Some stores parse JSON themselves. */
+  async get (id: string, deadline?: Deadline): Promise<string | undefined> {
     const store = this.#store
-    return await this.#call('get', async () => {
-      const value = typeof store.getRaw === 'function'
-        ? await store.getRaw(id).then(entry => entry?.value, unreadable)
+    let value: unknown
+    try {
+      value = await this.#call('get', deadline, async () => typeof store.getRaw === 'function'
+        ? (await store.getRaw(id))?.value
         : await store.get(id)
-      if (value === undefined || value === null) return undefined
-      return typeof value === 'string' ? value : JSON.stringify(value)
-    }, value => value !== undefined)
+      )
+    } catch (error) {
+      // The store works, but this entry is not JSON. The error is not kept: its message would show a piece of the entry.
+      if (((error as Error).cause as Error | undefined)?.name === 'SyntaxError') return UNDECODABLE
+      throw error
+    }
+    if (value === undefined || value === null) return undefined
+    if (typeof value === 'string') return value
+    return value instanceof Uint8Array ? Buffer.from(value).toString() : JSON.stringify(value)
   }
 
-  async set (id: string, value: string, ttlMs: number): Promise<void> {
-    await this.#call('set', async () => {
+  async set (id: string, value: string, ttlMs: number, deadline?: Deadline): Promise<void> {
+    await this.#call('set', deadline, async () => {
       // Keyv's sign of a failure
       if (await this.#store.set(id, value, ttlMs) === false) throw new Error('the store answered false')
     })
   }
 
-  async delete (id: string): Promise<void> {
-    await this.#call('delete', async () => await this.#store.delete(id))
+  async delete (id: string, deadline?: Deadline): Promise<void> {
+    await this.#call('delete', deadline, async () => await this.#store.delete(id))
   }
 
-  /** Only where `canTouch`. */
-  async touch (id: string, ttlMs: number): Promise<void> {
-    await this.#call('touch', async () => await this.#store.touch!(id, ttlMs))
+  /** Whether there was an entry; `true` also where the store does not tell. Only where `canTouch`. */
+  async touch (id: string, ttlMs: number, deadline?: Deadline): Promise<boolean> {
+    const answer = await this.#call('touch', deadline, async () => await this.#store.touch!(id, ttlMs))
+    return answer !== false && answer !== 0
   }
 
-  /** Only where `canReplace`. */
-  async replace (id: string, previous: string, value: string, ttlMs: number): Promise<boolean> {
-    return await this.#call('replace', async () => await this.#store.replace!(id, previous, value, ttlMs))
+  /** Whether the entry still was `previous`. Only where `canReplace`. */
+  async replace (id: string, previous: string, value: string, ttlMs: number, deadline?: Deadline): Promise<boolean> {
+    return await this.#call('replace', deadline, async () => await this.#store.replace!(id, previous, value, ttlMs)) === true
   }
 
-  /** Waits for another's call, no longer than for one of its own. */
-  async wait (other: Promise<unknown>): Promise<void> {
-    await inTime('a call before this one', this.#timeout, async () => await other)
+  async #call<T> (name: string, deadline: Deadline | undefined, call: () => Promise<T>): Promise<T> {
+    if (this.#reports !== undefined) return await this.#reports.hear(name, deadline, call)
+    deadline?.next(name)
+    try {
+      return await call()
+    } catch (error) {
+      throw asUnavailable(name, error)
+    }
+  }
+}
+
+/** One call of a store, and the error that the store has emitted for it. */
+interface Call { error?: unknown, hasEnded?: true }
+
+/**
+ * The errors that a store emits. Keyv reports failures so, and answers as if there were no entry. An error that is emitted while
+ * a call runs, in the call's own chain of promises, belongs to that call alone. One from elsewhere (a connection that broke) makes
+ * any answer doubtful that might hide it.
+ */
+class Reports {
+  static readonly #known = new WeakMap<object, Reports>()
+  readonly #calls = new AsyncLocalStorage<Call>()
+  /** How many errors came from elsewhere, and the last of them */
+  #strays = 0
+  #last: unknown
+
+  /** One listener for each store, however many use it; none for a store that emits nothing. */
+  static of (store: object): Reports | undefined {
+    const { on } = store as { on? (event: 'error', listener: (error: unknown) => void): unknown }
+    if (typeof on !== 'function') return undefined
+    const known = Reports.#known.get(store) ?? new Reports()
+    if (!Reports.#known.has(store)) {
+      Reports.#known.set(store, known)
+      on.call(store, 'error', error => { known.#note(error) })
+    }
+    return known
   }
 
-  /** @param proves whether an answer proves that the call did not fail, whatever was reported meanwhile */
-  async #call<T> (name: string, call: () => Promise<T>, proves: (answer: T) => boolean = () => false): Promise<T> {
-    const { count } = this.#reports
-    const reported = (): unknown => this.#reports.count === count ? undefined : this.#reports.last
-    const answer = await inTime(name, this.#timeout, call, reported)
-    if (this.#reports.count !== count && !proves(answer)) throw unavailable(name, 'failed', this.#reports.last)
+  #note (error: unknown): void {
+    const call = this.#calls.getStore()
+    // A connection that a call has opened keeps its context: what it emits later is of no call.
+    if (call === undefined || call.hasEnded) {
+      this.#strays++
+      this.#last = error
+    } else {
+      call.error = error
+    }
+  }
+
+  async hear<T> (name: string, deadline: Deadline | undefined, run: () => Promise<T>): Promise<T> {
+    const call: Call = {}
+    const strays = this.#strays
+    const stray = (): unknown => this.#strays === strays ? undefined : this.#last
+    deadline?.next(name, () => call.error ?? stray())
+    let answer: T
+    try {
+      answer = await this.#calls.run(call, run)
+    } catch (error) {
+      throw asUnavailable(name, error)
+    } finally {
+      call.hasEnded = true
+    }
+    const error = call.error ?? stray()
+    // An entry that was found proves that the call did not fail.
+    if (error !== undefined && (name !== 'get' || answer === undefined)) throw unavailable(name, 'failed', error)
     return answer
-  }
-}
-
-/**
- * The answer of a call to the app's own code or to a store.
- * @param timeout seconds
- * @param known why it may have failed, where it does not say so itself
- * @throws FST_SESSION_STORE where it throws, rejects or does not answer in time
- */
-export async function inTime<T> (
-  name: string, timeout: number, call: () => Promise<T>, known: () => unknown = () => undefined
-): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      reject(unavailable(name, 'did not answer in time', known() ?? new Error(`no answer in ${timeout} seconds`)))
-    }, timeout * 1000)
-  })
-  try {
-    const answer = await Promise.race([call(), late])
-    clearTimeout(timer)
-    return answer
-  } catch (error) {
-    clearTimeout(timer)
-    throw error instanceof errors.FST_SESSION_STORE ? error : unavailable(name, 'failed', error)
-  }
-}
-
-// The cause's own message stays with the cause: it is for the log, while this one may reach the client.
-export function unavailable (name: string, what: string, cause: unknown): Error {
-  return new errors.FST_SESSION_STORE(name, what, { cause })
-}
-
-/**
- * Makes a `SessionStore` of an express-session store: connect-redis, connect-pg-simple, MemoryStore and others.
- * An entry is `{ cookie, data }`; `cookie.expires`, `maxAge` and `originalMaxAge` tell the store how long it lives.
- * `touch` is used where the store has it.
- *
- * @example
- * const store = fromExpressStore(new RedisStore({ client }))
- * @throws FST_SESSION_INVALID_OPTION
- */
-export function fromExpressStore (store: ExpressStore): SessionStore {
-  parseStore('store', store, ['get', 'set', 'destroy'])
-  const adapted: SessionStore = {
-    async get (id) {
-      const session = await promised<{ data?: unknown } | null>(done => store.get(id, done)).catch(ignoreMissing).catch(unreadable)
-      if (session === undefined || session === null) return undefined
-      return typeof session === 'string' ? session : JSON.stringify(session.data ?? null)
-    },
-    async set (id, value, ttlMs) {
-      await promised(done => store.set(id, { cookie: cookieFor(ttlMs), data: JSON.parse(value) as unknown }, done))
-    },
-    async delete (id) {
-      await promised(done => store.destroy(id, done)).catch(ignoreMissing)
-    }
-  }
-  if (typeof store.touch === 'function') {
-    adapted.touch = async (id, ttlMs) => {
-      await promised(done => store.touch!(id, { cookie: cookieFor(ttlMs) }, done)).catch(ignoreMissing)
-    }
-  }
-  return adapted
-}
-
-function cookieFor (ttlMs: number): object {
-  return { originalMaxAge: ttlMs, maxAge: ttlMs, expires: new Date(Date.now() + ttlMs) }
-}
-
-async function promised<T> (call: (done: (error?: unknown, answer?: T) => void) => unknown): Promise<T | undefined> {
-  const [error, answer] = await new Promise<[error?: unknown, answer?: T | undefined]>((resolve, reject) => {
-    const returned = call((...answers) => { resolve(answers) })
-    // A store may be async and fail without its callback.
-    Promise.resolve(returned).catch(reject)
-  })
-  if (error) throw error
-  return answer
-}
-
-/** A store of files has no file for an id that it does not know. express-session sees no failure in that either. */
-function ignoreMissing (error: unknown): undefined {
-  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-}
-
-/**
- * A store that cannot parse an entry of its own has not failed: the entry is no session. Its error would show a piece of
- * the entry besides.
- */
-function unreadable (error: unknown): string {
-  if ((error as Error).name === 'SyntaxError') return 'null'
-  throw error
-}
-
-/** Longer than anything that holds a connection open, and only for lists that are used outside the plugin. */
-const DENYLIST_TIMEOUT = 60 // seconds
-
-/**
- * Makes a list of revoked sessions, for `isRevoked`: `destroy()` and `regenerate()` put the session's id on it, and every
- * node that asks the same store refuses it from then on. An entry lives as long as any cookie of the session could open.
- *
- * @example
- * await app.register(sessionPlugin, { secret, isRevoked: denylist(new Keyv(new KeyvRedis(url))) })
- * @throws FST_SESSION_INVALID_OPTION; from `check` and `revoke` FST_SESSION_STORE, where the store is not available
- */
-export function denylist (store: SessionStore): RevocationList {
-  const client = new StoreClient(parseStore('store', store, STORE_METHODS), DENYLIST_TIMEOUT)
-  const key = (id: string): string => `revoked:${id}`
-  return {
-    async check ({ id }) {
-      return await client.get(key(id)) !== undefined
-    },
-    async revoke ({ id, expiresAt }) {
-      const left = Math.ceil(expiresAt.getTime() - Date.now())
-      if (left > 0) await client.set(key(id), '1', left)
-    }
   }
 }

@@ -1,217 +1,250 @@
 import type { FastifyRequest } from 'fastify'
-import type { RevocationCheck, RevocationList } from '../../types/index.js'
-import { findReservedKey, isDictionary } from '../json.js'
-import type { Envelope } from '../seal/envelope.js'
+import { EMPTY } from '../json.js'
+import type { Lifetimes, Times } from '../lifetimes.js'
 import type { SessionConfig } from '../options/options.js'
-import { describe } from '../seal/sealer.js'
-import type { Loaded, SessionSealer } from '../seal/sealer.js'
-import type { Past, SessionState } from '../session/state.js'
-import { inTime, StoreClient, unavailable } from './client.js'
-import { turnsFor } from './write-queue.js'
-import type { Holder, Turns } from './write-queue.js'
+import type { MaybePromise } from '../then.js'
+import type { Deadline } from './deadline.js'
+import { Entries } from './entries.js'
+import { decodeEntry } from './entry.js'
+import type { Entry } from './entry.js'
+import { without } from './merge.js'
+import type { Content } from './merge.js'
+import { Revocations } from './revocations.js'
 
-/** How often a change is tried again that others keep overtaking */
-const ATTEMPTS = 10
+/** Where a session's data is. */
+export interface Place {
+  /** In the store, and not in the cookie */
+  readonly stored: boolean
+  /** Until when the store's entry counts for more than the data in the cookie; milliseconds since 1970 */
+  readonly entryUntil: number | undefined
+}
 
-/** What a session's cookies are to hold, `undefined` where they may stay as they are, and its text. */
-export interface Kept { token: string | undefined, text: string, stored: boolean }
+/** A session as it was loaded or saved last. */
+export interface Kept extends Content, Place {
+  /** Its entry, as the store returned it or was given it */
+  readonly raw: string | undefined
+}
 
-/** Where sessions live beside their cookies: entries in the store, and the list of those that were revoked. */
-export class SessionStorage {
-  readonly #sealer: SessionSealer
-  readonly #client: StoreClient | undefined
-  readonly #check: RevocationCheck | undefined
-  readonly #list: RevocationList | undefined
-  readonly #timeout: number
+/** A session, as far as its keeper has to know it. */
+export interface Subject extends Times {
+  readonly id: string
+  /** `undefined` for a session that was never kept anywhere */
+  readonly kept: Kept | undefined
+}
+
+/** What is to be done for a session. */
+export interface Order {
+  readonly action: 'nothing' | 'save' | 'clear'
+  readonly session: Subject
+  /** The sessions that it was before, which end now */
+  readonly past: ReadonlyArray<{ readonly session: Subject, readonly by: 'destroy' | 'regenerate' }>
+  /** The keys whose values come unchanged from a session of the past */
+  readonly carried: readonly string[]
+  /** Whether the cookie is to be sealed anew even where the store alone has changed */
+  readonly mustSeal: boolean
+  /** Whether it is too late to set a cookie */
+  readonly isLate: boolean
+  readonly request: FastifyRequest
+  /** The session's data as JSON. @throws FST_SESSION_NOT_SERIALIZABLE, FST_SESSION_RESERVED_KEY */
+  text (): string
+  readonly seals: Seals
+}
+
+/** Seals sessions for their cookies. */
+export interface Seals {
+  /** @throws FST_SESSION_TOO_LARGE */
+  seal (session: Subject, content: Content, place: Place): MaybePromise<string>
+  /** `undefined` where the seal does not fit into the cookies */
+  sealIfItFits (session: Subject, content: Content, place: Place): MaybePromise<string | undefined>
+}
+
+/**
+ * What became of a session.
+ *
+ * - `saved`: with a token where its cookie changes
+ * - `empty`: its last key went; its cookie is to be cleared
+ * - `gone`: another request has ended it
+ * - `dropped`: it had nothing but what another session left it, and that one had been ended by another request
+ * - `late`: only a cookie could keep it, and it is too late for one
+ * - `done`: there was nothing to do but to end what it was before
+ */
+export type Outcome =
+  { readonly became: 'saved', readonly token: string | undefined, readonly kept: Kept } |
+  { readonly became: 'empty' | 'gone' | 'dropped' | 'late' | 'done' }
+
+/** How a session was found beside its cookie. */
+export type Found = { ok: true, entry: Entry | undefined, raw: string | undefined } | { ok: false, reason: 'revoked' | 'not-stored' | 'invalid' }
+
+/** How long the entry of a session that fits into its cookie again still counts, in milliseconds; and clocks may differ by as much. */
+const OVERLAP = 60_000
+
+/** Keeps sessions alongside their cookies: entries in the store, and the list of those that were revoked. */
+export class Keeper {
+  readonly #times: Lifetimes
   readonly #where: SessionConfig['storage']
-  readonly #rolling: boolean
-  readonly #turns: Turns | undefined
+  readonly #entries: Entries | undefined
+  readonly #revocations: Revocations | undefined
 
-  private constructor ({ store, storage, rolling, isRevoked, storeTimeout }: SessionConfig, sealer: SessionSealer) {
-    this.#sealer = sealer
+  private constructor ({ store, storage, isRevoked }: SessionConfig, times: Lifetimes) {
+    this.#times = times
     this.#where = storage
-    this.#rolling = rolling
-    this.#timeout = storeTimeout
-    this.#client = store && new StoreClient(store, storeTimeout)
-    this.#turns = store && turnsFor(store)
-    this.#list = typeof isRevoked === 'object' ? isRevoked : undefined
-    this.#check = typeof isRevoked === 'object' ? (info, request) => isRevoked.check(info, request) : isRevoked
+    this.#entries = store && new Entries(store, times)
+    this.#revocations = isRevoked && new Revocations(isRevoked, times)
   }
 
   /** `undefined` where the cookie is all there is, and nothing has to be waited for. */
-  static for (config: SessionConfig, sealer: SessionSealer): SessionStorage | undefined {
-    return config.store === undefined && config.isRevoked === undefined ? undefined : new SessionStorage(config, sealer)
+  static for (config: SessionConfig, times: Lifetimes): Keeper | undefined {
+    return config.store === undefined && config.isRevoked === undefined ? undefined : new Keeper(config, times)
   }
 
-  /** How many writes are done: what a request that reads now will know of. */
-  get now (): number {
-    return this.#turns?.now ?? 0
-  }
-
-  /** Goes on where unsealing ends: refuses what was revoked, and fetches what is in the store. */
-  async open (loaded: Loaded, request?: FastifyRequest): Promise<Loaded> {
-    if (!loaded.ok) return loaded
-    const { verified } = loaded
-    const { envelope } = verified
-    if (this.#check !== undefined) {
-      const info = describe(this.#sealer, envelope, verified.expiresAt, null, false)
-      if (await inTime('isRevoked', this.#timeout, async () => await this.#check!(info, request))) return { ok: false, reason: 'revoked' }
+  /** Looks up the session of a cookie that has opened. @throws FST_SESSION_STORE */
+  async find (session: Subject & { kept: Kept }, expiresAt: number, request: FastifyRequest | undefined, deadline: Deadline): Promise<Found> {
+    const isStored = this.#hasEntry(session.kept)
+    const raw = isStored ? await this.#entries!.get(session.id, deadline) : undefined
+    const entry = raw === undefined ? undefined : decodeEntry(raw)
+    const content = isStored ? entry : session.kept
+    if (await this.#revocations?.has(session, expiresAt, typeof content === 'object' ? content : undefined, request, deadline)) {
+      return { ok: false, reason: 'revoked' }
     }
-    if (!envelope.stored) return loaded
-    const text = await this.#client!.get(envelope.id)
-    if (text === undefined) return { ok: false, reason: 'not-stored' }
-    const entry = parse(text)
-    const data = entry === undefined || findReservedKey(entry) !== undefined ? undefined : this.#sealer.fit(entry)
-    if (data === undefined) return { ok: false, reason: 'invalid' }
-    return { ok: true, verified: { ...verified, envelope: { ...envelope, text } }, data }
+    if (typeof entry === 'object') return { ok: true, entry, raw }
+    if (!isStored) return { ok: true, entry: undefined, raw: undefined }
+    return { ok: false, reason: entry === 'invalid' ? 'invalid' : 'not-stored' }
+  }
+
+  /** Seals a session outside a request, with an entry where it needs one. */
+  async seal (session: Subject, content: Content, seals: Seals, deadline: Deadline): Promise<string> {
+    const { token, place } = await this.#place(session, content, seals)
+    if (place.stored) await this.#entries!.insert(session, content, deadline)
+    return token
   }
 
   /**
-   * Brings the store in line with what a session has become: first the new entry, then the end of what it was before.
-   * @param fits whether a token fits into the session's cookies
-   * @returns what its cookies are to hold, and its text; `undefined` where another request has ended it meanwhile
+   * Carries out what a request asks for. What was destroyed ends first, whatever becomes of what was set after it.
+   * @throws FST_SESSION_STORE, FST_SESSION_TOO_LARGE, FST_SESSION_NOT_SERIALIZABLE, FST_SESSION_RESERVED_KEY
    */
-  async keep (state: SessionState, text: string, fits: (token: string) => boolean): Promise<Kept | undefined> {
-    if (this.#where !== 'store') {
-      const token = await this.#sealer.seal(state.envelope(text, false))
-      const isFit = fits(token)
-      if (isFit) await this.end(state)
-      // What does not fit is refused where there is no store: it is the cookies' business to say so.
-      if (isFit || this.#where === 'cookie') return { token, text, stored: false }
+  async carryOut (order: Order, deadline: Deadline): Promise<Outcome> {
+    const { action, session, past, isLate } = order
+    const destroyed = past.filter(({ by }) => by === 'destroy')
+    const regenerated = past.filter(({ by }) => by === 'regenerate')
+    let hasEnded = await this.#endAll(destroyed, deadline)
+    if (action === 'save') {
+      const text = order.text()
+      if (session.kept === undefined && !isLate) return await this.#create(order, text, regenerated, deadline)
+      await this.#endAll(regenerated, deadline)
+      return session.kept === undefined ? { became: 'late' } : await this.#update(order, session.kept, text, deadline)
     }
-    for (const past of state.past) {
-      if (past.stored && past.goesOn && await this.#isGone(past)) return undefined
+    hasEnded = await this.#endAll(regenerated, deadline) || hasEnded
+    if (action === 'nothing') return { became: 'done' }
+    if (session.kept !== undefined) return await this.#update(order, session.kept, EMPTY, deadline)
+    // Where another request had ended the session before, the client may hold the cookie of a newer one by now.
+    if (past.length > 0 && (isLate || !hasEnded)) return { became: 'done' }
+    return { became: isLate ? 'late' : 'empty' }
+  }
+
+  /** A session with a new id: it is sealed and written before what it was before ends. */
+  async #create (order: Order, text: string, past: Order['past'], deadline: Deadline): Promise<Outcome> {
+    const { session, carried, seals } = order
+    const content = { text, idle: session.idle }
+    const { token, place } = await this.#place(session, content, seals)
+    const raw = place.stored ? await this.#entries!.insert(session, content, deadline) : undefined
+    try {
+      if (carried.length === 0) await this.#endAll(past, deadline)
+      else if (!await this.#supersedeAll(past, session, order.request, deadline)) return await this.#createRest(order, text, place, deadline)
+    } catch (error) {
+      if (place.stored) this.#entries!.discard(session.id)
+      throw error
     }
-    const kept = await this.write(state, text)
-    if (kept === undefined) return undefined
-    await this.endPast(state)
-    // The cookie has nothing but the id: it changes where its time or its secret does. One of this very response is told again.
-    const stays = this.#rolling && state.stored && !state.isSealed && !state.asked && !state.due
-    return { token: stays ? undefined : await this.#sealer.seal(state.envelope(kept, true)), text: kept, stored: true }
+    // The request has its error already, and the client no cookie.
+    if (deadline.isOver && place.stored) this.#entries!.discard(session.id)
+    return saved(content, place, token, raw)
   }
 
-  /** Seals a session outside a request. */
-  async seal (envelope: Envelope, fits: (token: string) => boolean): Promise<string> {
-    if (this.#where !== 'store') {
-      const token = await this.#sealer.seal(envelope)
-      if (this.#where === 'cookie' || fits(token)) return token
+  /** Nothing of an ended session goes on: the session is made again of what is left. */
+  async #createRest (order: Order, text: string, place: Place, deadline: Deadline): Promise<Outcome> {
+    if (place.stored) this.#entries!.discard(order.session.id)
+    const rest = without(text, order.carried)
+    if (rest === EMPTY) return { became: 'dropped' }
+    return await this.#create({ ...order, carried: [] }, rest, [], deadline)
+  }
+
+  /** A session that was kept before: it is looked up again, and merged with what other requests have made of it. */
+  async #update (order: Order, kept: Kept, text: string, deadline: Deadline): Promise<Outcome> {
+    const { session, request, isLate, seals } = order
+    const expiresAt = this.#times.now() + this.#times.idleTimeout(session.idle)
+    if (await this.#revocations?.has(session, expiresAt, kept, request, deadline)) return { became: 'gone' }
+    const content = { text, idle: session.idle }
+    const hasEntry = this.#hasEntry(kept)
+    if (!hasEntry) {
+      if (isLate) return { became: 'late' }
+      if (text === EMPTY) return { became: 'empty' }
+      const { token, place } = await this.#place(session, content, seals)
+      if (!place.stored) return saved(content, place, token, undefined)
     }
-    await this.#client!.set(envelope.id, envelope.text, this.#ttl(envelope))
-    return await this.#sealer.seal({ ...envelope, stored: true })
+    const written = await this.#entries!.update(session, { ...kept, raw: hasEntry ? kept.raw : undefined }, content, !hasEntry, async content => {
+      if (isLate || this.#where === 'store') return { place: STORED, token: undefined, ttl: undefined }
+      const placed = await this.#place(session, content, seals)
+      return { ...placed, ttl: placed.place.stored ? undefined : 2 * OVERLAP }
+    }, deadline)
+    if (written === undefined) return { became: 'gone' }
+    if (written.place === undefined) return { became: 'empty' }
+    const { place, token } = written.place
+    const stays = kept.stored && place.stored && !order.mustSeal && !written.wasEmptied
+    return saved(written.content, place, isLate || stays ? undefined : token ?? await seals.seal(session, written.content, place), written.raw)
   }
 
-  /**
-   * Writes a session's entry, its time anew.
-   * @returns what it holds now, which is more than ours where another request has changed it since it was read;
-   * `undefined` where another request has ended it
-   */
-  async write (state: SessionState, text: string): Promise<string | undefined> {
-    let kept: string | undefined
-    await this.#turn(state, async ({ isAlone, until }) => {
-      // A longer time that another request has given it (a persist, say) holds.
-      const ttl = Math.max(this.#ttl(state), until - Date.now())
-      kept = state.stored ? await this.#update(state, text, ttl, isAlone) : await this.#create(state.id, text, ttl)
-      return kept === undefined ? undefined : Date.now() + ttl
-    })
-    return kept
+  /** Where content is to be kept, and the token for its cookie. */
+  async #place (session: Subject, content: Content, seals: Seals): Promise<{ place: Place, token: string }> {
+    if (this.#where === 'store') return { place: STORED, token: await seals.seal(session, content, STORED) }
+    const { kept } = session
+    const entryUntil = this.#hasEntry(kept) ? kept!.entryUntil ?? this.#times.now() + OVERLAP : undefined
+    const place = { stored: false, entryUntil }
+    if (this.#where === 'cookie') return { place, token: await seals.seal(session, content, place) }
+    const token = await seals.sealIfItFits(session, content, place)
+    if (token !== undefined) return { place, token }
+    return { place: STORED, token: await seals.seal(session, content, STORED) }
   }
 
-  async #create (id: string, text: string, ttl: number): Promise<string> {
-    await this.#client!.set(id, text, ttl)
-    return text
+  /** Whether the entry of a session counts. */
+  #hasEntry (kept: Kept | undefined): boolean {
+    if (kept === undefined || this.#entries === undefined) return false
+    return kept.stored || (kept.entryUntil !== undefined && kept.entryUntil > this.#times.now())
   }
 
-  async #update ({ id, savedText: base }: SessionState, text: string, ttl: number, isAlone: boolean): Promise<string | undefined> {
-    const client = this.#client!
-    let [theirs, merged] = [base, text]
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      if (!isAlone || attempt > 0) {
-        const entry = await client.get(id)
-        if (entry === undefined || parse(entry) === undefined) return undefined
-        theirs = entry
-        merged = merge(base, text, theirs)
-      }
-      if (client.canTouch && merged === theirs) {
-        await client.touch(id, ttl)
-        return merged
-      }
-      if (!client.canReplace) return await this.#create(id, merged, ttl)
-      if (await client.replace(id, theirs, merged, ttl)) return merged
-    }
-    throw unavailable('replace', 'was overtaken by other requests again and again', undefined)
+  /** Ends sessions. Whether any of them was still alive. */
+  async #endAll (past: Order['past'], deadline: Deadline): Promise<boolean> {
+    let hasEnded = false
+    for (const { session } of past) hasEnded = await this.#end(session, deadline) || hasEnded
+    return hasEnded
   }
 
-  /** Ends a session where it lives beside its cookies, and what it was before. */
-  async end (state: SessionState): Promise<void> {
-    await this.endPast(state)
-    if (state.stored) await this.#remove(state)
-    state.stored = false
+  /** Ends a session wherever it is. `false` if another request had ended it. */
+  async #end (session: Subject, deadline: Deadline): Promise<boolean> {
+    // Where only large sessions have entries, another request may have made one since: it ends too.
+    const wasStored = await this.#entries?.end(session.id, deadline) ?? false
+    if (this.#revocations?.canRevoke) return await this.#revocations.end(session, deadline) || wasStored
+    return wasStored || !this.#hasEntry(session.kept)
   }
 
-  /** Ends what a session was before, in the store and on the list. */
-  async endPast ({ past }: SessionState): Promise<void> {
-    for (const one of past) {
-      if (one.isOver) continue
-      if (one.stored) await this.#remove(one)
-      await this.#revoke(one)
-      one.isOver = true
-    }
+  /** Ends sessions whose data goes on in another one. `false` if another request had ended one of them. */
+  async #supersedeAll (past: Order['past'], successor: Subject, request: FastifyRequest, deadline: Deadline): Promise<boolean> {
+    let wereAlive = true
+    for (const { session } of past) wereAlive = await this.#supersede(session, successor, request, deadline) && wereAlive
+    return wereAlive
   }
 
-  /** Whether another request of this process has ended a session since it was read. */
-  async #isGone (past: Past): Promise<boolean> {
-    const other = this.#turns!.other(past)
-    if (other === undefined || past.isOver) return false
-    await this.#client!.wait(other)
-    return await this.#client!.get(past.id) === undefined
-  }
-
-  async #remove (holder: Holder): Promise<void> {
-    await this.#turn(holder, async () => {
-      await this.#client!.delete(holder.id)
-      return 0
-    })
-  }
-
-  async #turn (holder: Holder, write: Parameters<Turns['take']>[2]): Promise<void> {
-    await this.#turns!.take(holder, async other => { await this.#client!.wait(other) }, write)
-  }
-
-  async #revoke (past: Past): Promise<void> {
-    const list = this.#list
-    if (list === undefined) return
-    const info = describe(this.#sealer, past, this.#sealer.lastMoment(past), null, false)
-    await inTime('revoke', this.#timeout, async () => { await list.revoke(info) })
-  }
-
-  /** Milliseconds. Stores take 0 for «never». */
-  #ttl (session: Pick<Envelope, 'idle' | 'createdAt'>): number {
-    return Math.max(1, Math.ceil(this.#sealer.lifetime(session)))
+  async #supersede (session: Subject, successor: Subject, request: FastifyRequest, deadline: Deadline): Promise<boolean> {
+    const { kept } = session
+    const hadEntry = this.#hasEntry(kept)
+    const wasStored = await this.#entries?.claim(session.id, hadEntry ? kept!.raw : undefined, deadline) || !hadEntry
+    if (this.#revocations === undefined) return wasStored
+    if (this.#revocations.canRevoke) return await this.#revocations.supersede(session, successor, deadline) && wasStored
+    const end = this.#times.now() + this.#times.idleTimeout(session.idle)
+    return wasStored && !await this.#revocations.has(session, end, kept, request, deadline)
   }
 }
 
-/** The data of an entry, `undefined` where it is none. */
-function parse (text: string): object | undefined {
-  try {
-    const data = JSON.parse(text) as unknown
-    return isDictionary(data) ? data : undefined
-  } catch {
-    return undefined
-  }
-}
+const STORED: Place = { stored: true, entryUntil: undefined }
 
-/** Their data with our changes: a key that we changed since `base` is as we left it, any other as they did. */
-export function merge (base: string, ours: string, theirs: string): string {
-  const [was, mine, merged] = [dictionary(base), dictionary(ours), dictionary(theirs)]
-  for (const key of new Set([...Object.keys(was), ...Object.keys(mine)])) {
-    if (JSON.stringify(was[key]) === JSON.stringify(mine[key])) continue
-    if (key in mine) merged[key] = mine[key]
-    else Reflect.deleteProperty(merged, key)
-  }
-  return JSON.stringify(merged)
-}
-
-// Without a prototype, so that __proto__ is a key like any other.
-function dictionary (text: string): Record<string, unknown> {
-  return Object.assign(Object.create(null) as object, JSON.parse(text) as object) as Record<string, unknown>
+function saved (content: Content, place: Place, token: string | undefined, raw: string | undefined): Outcome {
+  return { became: 'saved', token, kept: { text: content.text, idle: content.idle, ...place, raw } }
 }

@@ -1,0 +1,146 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import type { SessionStore } from '../../types/index.js'
+import { EMPTY } from '../json.js'
+import type { Lifetimes, Times } from '../lifetimes.js'
+import { StoreClient } from './client.js'
+import type { Deadline } from './deadline.js'
+import { decodeEntry, EMPTIED, encodeEntry, ENDED, MARK_TTL } from './entry.js'
+import type { Entry } from './entry.js'
+import { mergeContent } from './merge.js'
+import type { Content } from './merge.js'
+import { queueOf } from './write-queue.js'
+import type { WriteQueue } from './write-queue.js'
+
+/** How long a request waits at most before it tries again to replace an entry that others keep changing, in milliseconds. */
+const MAX_PAUSE = 64
+
+/** What is written over an entry. */
+export interface Written<Place> {
+  readonly content: Content
+  readonly raw: string
+  readonly place: Place
+  /** Whether the session was empty before, so that its cookie may have been cleared */
+  readonly wasEmptied: boolean
+}
+
+/** The entries of sessions in one store, each written by one request at a time. */
+export class Entries {
+  readonly #times: Lifetimes
+  readonly #client: StoreClient
+  readonly #queue: WriteQueue
+
+  constructor (store: SessionStore, times: Lifetimes) {
+    this.#times = times
+    this.#client = new StoreClient(store)
+    this.#queue = queueOf(store)
+  }
+
+  /** The entry of a session as the store has it. */
+  async get (id: string, deadline: Deadline): Promise<string | undefined> {
+    return await this.#client.get(id, deadline)
+  }
+
+  /** Writes a new entry. One that lands too late is deleted again: no cookie will be given for it. */
+  async insert ({ id, createdAt }: { id: string, createdAt: number }, content: Content, deadline: Deadline): Promise<string> {
+    const entry = { createdAt, ...content }
+    const raw = encodeEntry(entry)
+    await this.#queue.turn(id, deadline, async () => {
+      try {
+        await this.#client.set(id, raw, this.#ttl(entry), deadline)
+        if (deadline.isOver) this.discard(id)
+      } catch (error) {
+        this.discard(id)
+        throw error
+      }
+    })
+    return raw
+  }
+
+  /** Deletes an entry that no cookie was given for, without making anybody wait. */
+  discard (id: string): void {
+    const deletion = this.#queue.turn(id, undefined, async () => { await this.#client.delete(id) })
+    // Where the store is away, the entry expires by itself.
+    deletion.catch(() => undefined)
+  }
+
+  /** Ends an entry. `false` if there was none. */
+  async end (id: string, deadline: Deadline): Promise<boolean> {
+    return await this.#queue.turn(id, deadline, async () => {
+      const raw = await this.#client.get(id, deadline)
+      if (raw === undefined || raw === ENDED) return false
+      await this.#client.delete(id, deadline)
+      return true
+    })
+  }
+
+  /** Ends an entry whose data goes on elsewhere, so that only one of several requests does. `false` if another has ended it. */
+  async claim (id: string, known: string | undefined, deadline: Deadline): Promise<boolean> {
+    const client = this.#client
+    return await this.#queue.turn(id, deadline, async () => {
+      for await (const raw of this.#attempts(id, known, deadline)) {
+        if (raw === undefined || raw === ENDED) return false
+        if (!client.canReplace || await client.replace(id, raw, ENDED, MARK_TTL, deadline)) break
+      }
+      await client.delete(id, deadline)
+      return true
+    })
+  }
+
+  /**
+   * Writes a session's content over its entry, merged with what other requests have made of it.
+   * @param base the content that the changes are measured against, and the entry as it was then
+   * @param mayCreate whether a session without an entry has not ended, but never had one
+   * @param place decides, for the merged content, where it is kept and for how long (milliseconds) the entry stays
+   * @returns `undefined` where another request has ended the session
+   */
+  async update<Place extends { ttl?: number | undefined } | undefined> (
+    { id, createdAt }: { id: string, createdAt: number }, base: Content & { raw: string | undefined }, ours: Content, mayCreate: boolean,
+    place: (content: Content) => Promise<Place>, deadline: Deadline
+  ): Promise<Written<Place | undefined> | undefined> {
+    return await this.#queue.turn(id, deadline, async () => {
+      for await (const raw of this.#attempts(id, base.raw, deadline)) {
+        const theirs = read(raw, base)
+        if (theirs === 'over' || (theirs === undefined && !mayCreate)) return undefined
+        const content = theirs === undefined ? ours : mergeContent(base, ours, theirs)
+        const isEmpty = content.text === EMPTY
+        const placed = isEmpty ? undefined : await place(content)
+        const entry = { createdAt, ...content }
+        const value = isEmpty ? EMPTIED : encodeEntry(entry)
+        const ttl = isEmpty ? MARK_TTL : placed?.ttl ?? this.#ttl(entry)
+        const wasWritten = await this.#write(id, raw, value, ttl, deadline)
+        if (wasWritten === true) return { content, raw: value, place: placed, wasEmptied: raw === EMPTIED }
+        if (wasWritten === undefined) return undefined
+      }
+    })
+  }
+
+  /** Writes over an entry that is known. `false` if it has changed, `undefined` if it is not there any more. */
+  async #write (id: string, raw: string | undefined, value: string, ttl: number, deadline: Deadline): Promise<boolean | undefined> {
+    const client = this.#client
+    if (raw !== undefined && client.canReplace) return await client.replace(id, raw, value, ttl, deadline)
+    if (raw === value && client.canTouch) return await client.touch(id, ttl, deadline) || undefined
+    await client.set(id, value, ttl, deadline)
+    return true
+  }
+
+  /** The entry to write over, again and again: first as it is known, where the store will notice that it has changed since. */
+  async * #attempts (id: string, known: string | undefined, deadline: Deadline): AsyncGenerator<string | undefined> {
+    yield this.#client.canReplace && known !== undefined ? known : await this.#client.get(id, deadline)
+    for (let pause = 1; ; pause = Math.min(2 * pause, MAX_PAUSE)) {
+      yield await this.#client.get(id, deadline)
+      await wait(Math.random() * pause)
+    }
+  }
+
+  /** Milliseconds. Stores take 0 for "never". */
+  #ttl (times: Times): number {
+    return Math.max(1, Math.ceil(this.#times.remaining(times)))
+  }
+}
+
+/** What an entry holds, `undefined` where there is none, `over` for a session that has ended. */
+function read (raw: string | undefined, base: Content): Content | 'over' | undefined {
+  const entry: Entry | string | undefined = raw === undefined ? undefined : decodeEntry(raw)
+  if (entry === 'emptied') return { text: EMPTY, idle: base.idle }
+  return typeof entry === 'string' ? 'over' : entry
+}
