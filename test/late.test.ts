@@ -125,6 +125,15 @@ t.test('of many changes at once through a slow store, each that was answered 200
   }
 })
 
+t.test('storeTimeout bounds what a save waits in total, not each of its calls', async t => {
+  const store = new TestStore()
+  const node = await makeNode({ store, storeTimeout: 0.2 }, acts)
+  const browser = await startOn(node)
+  const slow = async (): Promise<void> => { await wait(150) }
+  store.before.set('get', slow).set('set', slow)
+  t.equal((await browser.get('/first')).status, 503)
+})
+
 t.test('a session whose creation timed out leaves nothing in the store', async t => {
   const { node, store, calls, hold } = await makeSlow()
   hold('set')
