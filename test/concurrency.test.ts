@@ -3,6 +3,7 @@ import t from 'tap'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { merge } from '../lib/store/merge.js'
 import { Jar, logTo, makeApp, read } from './fixtures/app.js'
+import { Gates } from './fixtures/gates.js'
 import { TestStore } from './fixtures/stores.js'
 
 // Two requests that have one session at the same time. Within one process, and across processes where the store can
@@ -10,34 +11,6 @@ import { TestStore } from './fixtures/stores.js'
 
 type Bag = Record<string, unknown>
 const bag = (request: FastifyRequest): Bag => request.session as unknown as Bag
-
-/** Requests that wait inside their handler, after they have loaded their session, until they are let go. */
-class Gates {
-  readonly #open = new Map<string, () => void>()
-  readonly #arrived = new Map<string, Promise<void>>()
-  readonly #arrive = new Map<string, () => void>()
-
-  async pass (name: string): Promise<void> {
-    this.arrival(name)
-    const opened = new Promise<void>(resolve => { this.#open.set(name, resolve) })
-    this.#arrive.get(name)!()
-    await opened
-  }
-
-  /** Waits for a request to arrive at its gate. */
-  arrival (name: string): Promise<void> {
-    let arrived = this.#arrived.get(name)
-    if (arrived === undefined) {
-      arrived = new Promise(resolve => { this.#arrive.set(name, resolve) })
-      this.#arrived.set(name, arrived)
-    }
-    return arrived
-  }
-
-  open (name: string): void {
-    this.#open.get(name)!()
-  }
-}
 
 interface Node { app: FastifyInstance, gates: Gates, lines: Array<Record<string, unknown>> }
 
