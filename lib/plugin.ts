@@ -113,9 +113,10 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
       // What the app does with the session from now on is seen once it has done it.
       state.onLateUse ??= () => { setImmediate(look) }
       if (state.saving === undefined) look()
-      else void state.saving.then(look)
+      else state.saving.then(look)
     }
-    reply.raw.on('finish', end)
+    if (reply.raw.writableFinished) end()
+    else reply.raw.on('finish', end)
     // A websocket's answer never finishes, it ends with its connection.
     if (request.raw.headers.upgrade !== undefined) reply.raw.on('close', () => { if (isWebsocket(request)) end() })
   }

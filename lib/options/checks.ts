@@ -60,9 +60,8 @@ export function parseTimeout (option: string, value: unknown, accepted = 'a numb
 
 /** An idle timeout in seconds. */
 export function parseIdleTimeout (option: string, value: unknown, accepted = 'a number of seconds above 0'): number {
-  const seconds = parseTimeout(option, value, accepted)
-  if (seconds > MAX_IDLE) throw invalid(option, `at most ${MAX_IDLE} (400 days; seconds, not milliseconds?)`, value)
-  return seconds
+  if (typeof value === 'number' && value > MAX_IDLE) throw invalid(option, `at most ${MAX_IDLE} (400 days; seconds, not milliseconds?)`, value)
+  return parseTimeout(option, value, accepted)
 }
 
 export type Check = (option: string, value: unknown) => unknown
