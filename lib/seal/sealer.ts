@@ -9,6 +9,7 @@ import { decode, encode } from './envelope.js'
 import type { Decoded, Envelope } from './envelope.js'
 import type { Engine, Opened } from './engine.js'
 import { Lifetimes } from '../lifetimes.js'
+import type { Idle } from '../lifetimes.js'
 import { errors } from '../errors.js'
 import { Doorkeeper, Lru } from './lru.js'
 import { parseSealerOptions } from '../options/options.js'
@@ -30,10 +31,12 @@ export interface Verified {
 }
 
 /**
- * A token's session. `data` is parsed anew every time and belongs to the caller; `raw` is its entry in the store, as the store
- * returned it.
+ * A token's session. `data` is parsed anew every time and belongs to the caller. Where there is an entry in the store, `raw` is what
+ * the store returned, and `sealIdle` the session's own idle timeout when its cookie was sealed: the entry may have changed it since.
  */
-export type Loaded = { ok: true, verified: Verified, data: object, raw?: string } | { ok: false, reason: SessionReason }
+export type Loaded =
+  { ok: true, verified: Verified, data: object, entry?: { raw: string, sealIdle: Idle } } |
+  { ok: false, reason: SessionReason }
 
 /** Characters of base64url */
 const MAC_LENGTH = 43

@@ -14,7 +14,6 @@ import type { MaybePromise } from '../then.js'
 import { onRejection } from './policy.js'
 import { Session } from './session.js'
 import { Identity, SessionState } from './state.js'
-import type { Sealed } from './state.js'
 import { openUnread } from './unread.js'
 
 const NONE: Found = { candidates: [], parts: 0, more: false }
@@ -60,7 +59,7 @@ export class Loader {
     { verified, data }: Loaded & { ok: true }, keeper: Keeper, request: FastifyRequest | undefined, deadline: Deadline,
     note?: (identity: Identity) => void
   ): Promise<Loaded> {
-    const identity = identityOf(verified, undefined)
+    const identity = this.#identify(verified)
     note?.(identity)
     const { id, createdAt, idle, kept } = identity
     const found = await keeper.find({ id, createdAt, idle, kept: kept! }, verified.expiresAt, request, deadline)
@@ -73,7 +72,7 @@ export class Loader {
     // A cookie that has the data too lags behind where another request has changed the entry.
     const stale = verified.stale || (!verified.envelope.stored && verified.envelope.text !== entry.text)
     const envelope = { ...verified.envelope, text: entry.text, idle: entry.idle }
-    return { ok: true, verified: { ...verified, envelope, stale }, data: fitting, raw: raw! }
+    return { ok: true, verified: { ...verified, envelope, stale }, data: fitting, entry: { raw: raw!, sealIdle: verified.envelope.idle } }
   }
 
   #try (
@@ -87,7 +86,7 @@ export class Loader {
       if (loaded.ok) {
         const { id, text } = loaded.verified.envelope
         if (listens('loaded')) tell('loaded', sessionName, request, { id, bytes: Buffer.byteLength(text) })
-        return Session.open(this.#arrive(found, identityOf(loaded.verified, loaded.raw), false, null), loaded.data)
+        return Session.open(this.#arrive(found, this.#identify(loaded.verified, loaded.entry), false, null), loaded.data)
       }
       const { reason } = loaded
       reasons.push(reason)
@@ -104,13 +103,15 @@ export class Loader {
     return Session.open(this.#arrive(found, undefined, isRejected, reasons[0] ?? 'absent'), {})
   }
 
+  #identify ({ envelope, expiresAt, stale }: Verified, entry?: (Loaded & { ok: true })['entry']): Identity {
+    const { id, createdAt, text, idle, stored, entryUntil } = envelope
+    const sealIdle = entry === undefined ? idle : entry.sealIdle
+    const rollsAt = expiresAt - this.#sealer.times.idleTimeout(sealIdle) / 2
+    return new Identity('cookie', createdAt, id, { text, idle, stored, entryUntil, raw: entry?.raw, expiresAt, rollsAt, isStale: stale })
+  }
+
   #arrive ({ parts }: Found, session: Identity | undefined, isRejected: boolean, reason: SessionReason | null): SessionState {
     return new SessionState(this.#config, this.#sealer.times, { parts, isRejected, reason, session })
   }
 }
 
-function identityOf ({ envelope, expiresAt, stale }: Verified, raw: string | undefined): Identity {
-  const { id, createdAt, text, idle, stored, entryUntil } = envelope
-  const kept: Sealed = { text, idle, stored, entryUntil, raw, expiresAt, isStale: stale }
-  return new Identity('cookie', createdAt, id, kept)
-}

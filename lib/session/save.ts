@@ -118,7 +118,7 @@ export class Saver {
     const order: Order = {
       action: plan.action,
       session: plan.session.snapshot(),
-      past: plan.past.map(({ session, by }) => ({ session: session.snapshot(), by })),
+      past: plan.past.map(({ session, by, wasTried }) => ({ session: session.snapshot(), by, wasTried })),
       carried: carriedKeys(state, plan),
       mustSeal: !this.#config.rolling || state.isSet || plan.status !== 'unmodified' || state.isDue,
       isLate: plan.isLate,
@@ -201,9 +201,10 @@ export class Saver {
     const { session } = plan
     const { times } = this.#sealer
     const before = session.kept
+    const life = times.idleTimeout(kept.idle)
     session.kept = token === undefined
-      ? { ...kept, expiresAt: before?.expiresAt ?? 0, isStale: before?.isStale ?? false }
-      : { ...kept, expiresAt: times.now() + times.idleTimeout(kept.idle), isStale: false }
+      ? { ...kept, expiresAt: before?.expiresAt ?? 0, rollsAt: before?.rollsAt ?? 0, isStale: before?.isStale ?? false }
+      : { ...kept, expiresAt: times.now() + life, rollsAt: times.now() + life / 2, isStale: false }
     if (session.idle === plan.idle) session.idle = kept.idle
     if (kept.text !== plan.text) adopt(state, plan, kept.text)
     if (token === undefined || haveHeadersLeft(request, reply)) return this.#vary(request, reply)
@@ -218,7 +219,7 @@ export class Saver {
   /** What an answer gets whose session could not be saved: a destroyed session loses its cookie all the same. */
   #fail (state: SessionState, plan: Plan, error: unknown, request: FastifyRequest, reply: FastifyReply): never {
     // What was asked is still to be done. What was asked since comes after it.
-    state.past = [...plan.past, ...state.past]
+    state.past = [...plan.past.map(one => ({ ...one, wasTried: true })), ...state.past]
     if (state.status === 'unmodified' && state.current === plan.session) state.status = plan.status
     state.toldText = plan.text
     if (plan.status === 'destroyed' && state.parts !== 0 && !haveHeadersLeft(request, reply)) this.#clear(state, request, reply)
@@ -279,7 +280,7 @@ function checkNow (state: SessionState, plan: Plan): () => string {
   }
 }
 
-/** The keys that hold what sessions of the past have left to this one. */
+/** The keys that still hold what `regenerate(keep)` kept of a session of the past. */
 function carriedKeys ({ session }: SessionState, { past }: Plan): string[] {
   const data = session as Record<string, unknown>
   return past.flatMap(({ left }) => left).filter(([key, value]) => Object.hasOwn(data, key) && Object.is(data[key], value)).map(([key]) => key)

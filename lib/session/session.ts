@@ -21,16 +21,13 @@ export class Session {
   /** Gives a state its session, with freshly parsed data, which is the session's from here on. */
   static open (state: SessionState, data: object): SessionState {
     state.session = new Session(state, data)
-    state.given = data
     return state
   }
 
   /** Gives a session that is in use other data, from JSON. */
   static refill (state: SessionState, text: string): void {
-    const data = JSON.parse(text) as object
     wipe(state.session as Session)
-    Object.assign(state.session, data)
-    state.given = data
+    Object.assign(state.session, JSON.parse(text))
   }
 
   get (key: string): unknown {
@@ -46,10 +43,9 @@ export class Session {
   }
 
   regenerate (keep: readonly string[] = []): void {
-    const state = this.#state
     const kept = keep.filter(key => Object.hasOwn(this, key)).map(key => [key, this.get(key)] as const)
     wipe(this)
-    state.replace('regenerate', kept.filter(([key, value]) => isGiven(state, key, value)))
+    this.#state.replace('regenerate', kept)
     for (const [key, value] of kept) this.set(key, value)
   }
 
@@ -94,11 +90,6 @@ export class Session {
   [inspect.custom] (_depth: number, options: object): string {
     return `Session ${inspect({ ...this }, options)}`
   }
-}
-
-/** Whether a value is what the session was filled with. */
-function isGiven ({ given }: SessionState, key: string, value: unknown): boolean {
-  return Object.hasOwn(given, key) && Object.is((given as Record<string, unknown>)[key], value)
 }
 
 function wipe (session: Session): void {

@@ -25,6 +25,8 @@ export interface Arrival {
 export interface Sealed extends Kept {
   /** When its seal expires, in milliseconds since 1970 */
   readonly expiresAt: number
+  /** When its seal has lived for half of its time, in milliseconds since 1970: a rolling session is sealed anew then */
+  readonly rollsAt: number
   /** Whether it was sealed with an older secret, or its cookie lags behind its entry */
   readonly isStale: boolean
 }
@@ -67,14 +69,14 @@ export interface Past {
   readonly by: 'destroy' | 'regenerate'
   /** What `regenerate(keep)` kept of it */
   readonly left: ReadonlyArray<readonly [key: string, value: unknown]>
+  /** Whether a save has failed that was to end it, so that it may have ended all the same */
+  readonly wasTried: boolean
 }
 
 /** The session of one request: everything about it that is not its data. */
 export class SessionState {
   /** `request.session`, which puts itself here */
   session!: object
-  /** The data that it was filled with: a value that is still the same did not come from this request */
-  given: object = {}
   readonly arrival: Arrival
   /** Who the session is by now */
   current: Identity
@@ -123,9 +125,9 @@ export class SessionState {
 
   /** Whether its cookie is to be sealed anew though nothing changed. */
   get isDue (): boolean {
-    const { origin, idle, kept } = this.current
+    const { origin, kept } = this.current
     if (kept === undefined || origin !== 'cookie') return false
-    return kept.isStale || (this.#config.rolling && kept.expiresAt - this.#times.now() < this.#times.idleTimeout(idle) / 2)
+    return kept.isStale || (this.#config.rolling && this.#times.now() > kept.rollsAt)
   }
 
   get changed (): boolean {
@@ -173,7 +175,7 @@ export class SessionState {
     this.onLateUse?.()
     const { current } = this
     // A session that was never sealed exists in this request alone. One that is being saved may be sealed by then.
-    if (current.kept !== undefined || this.saving !== undefined) this.past = [...this.past, { session: current, by, left }]
+    if (current.kept !== undefined || this.saving !== undefined) this.past = [...this.past, { session: current, by, left, wasTried: false }]
     this.current = new Identity(by, this.#times.now())
     this.status = by === 'destroy' ? 'destroyed' : 'regenerated'
     if (this.holds === 'own') this.holds = 'other'

@@ -63,6 +63,15 @@ export class Entries {
     deletion.catch(() => undefined)
   }
 
+  /** Gives an entry its whole time again, without making anybody wait: the client did not get the cookie that can do without it. */
+  #prolong (id: string, value: string, ttl: number): void {
+    const prolonged = this.#queue.turn(id, undefined, async () => {
+      if (await this.#client.get(id) === value) await this.#write(id, value, value, ttl, undefined)
+    })
+    // Where the store is away, nothing can be done.
+    prolonged.catch(() => undefined)
+  }
+
   /** Ends an entry. `false` if there was none. */
   async end (id: string, deadline: Deadline): Promise<boolean> {
     return await this.#queue.turn(id, deadline, async () => {
@@ -107,7 +116,11 @@ export class Entries {
         const entry = { createdAt, ...content }
         const value = isEmpty ? EMPTIED : encodeEntry(entry)
         const ttl = isEmpty ? MARK_TTL : placed?.ttl ?? this.#ttl(entry)
-        const wasWritten = await this.#write(id, raw, value, ttl, deadline)
+        const wasWritten = await this.#write(id, raw, value, ttl, deadline).catch((error: unknown) => {
+          if (placed?.ttl !== undefined) this.#prolong(id, value, this.#ttl(entry))
+          throw error
+        })
+        if (deadline.isOver && placed?.ttl !== undefined) this.#prolong(id, value, this.#ttl(entry))
         if (wasWritten === true) return { content, raw: value, place: placed, wasEmptied: raw === EMPTIED }
         if (wasWritten === undefined) return undefined
       }
@@ -115,7 +128,7 @@ export class Entries {
   }
 
   /** Writes over an entry that is known. `false` if it has changed, `undefined` if it is not there any more. */
-  async #write (id: string, raw: string | undefined, value: string, ttl: number, deadline: Deadline): Promise<boolean | undefined> {
+  async #write (id: string, raw: string | undefined, value: string, ttl: number, deadline: Deadline | undefined): Promise<boolean | undefined> {
     const client = this.#client
     if (raw !== undefined && client.canReplace) return await client.replace(id, raw, value, ttl, deadline)
     if (raw === value && client.canTouch) return await client.touch(id, ttl, deadline) || undefined

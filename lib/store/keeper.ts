@@ -32,13 +32,21 @@ export interface Subject extends Times {
   readonly kept: Kept | undefined
 }
 
+/** A session that is to end. */
+export interface Ending {
+  readonly session: Subject
+  readonly by: 'destroy' | 'regenerate'
+  /** Whether this request has tried to end it before, and failed */
+  readonly wasTried: boolean
+}
+
 /** What is to be done for a session. */
 export interface Order {
   readonly action: 'nothing' | 'save' | 'clear'
   readonly session: Subject
   /** The sessions that it was before, which end now */
-  readonly past: ReadonlyArray<{ readonly session: Subject, readonly by: 'destroy' | 'regenerate' }>
-  /** The keys whose values come unchanged from a session of the past */
+  readonly past: readonly Ending[]
+  /** The keys whose values `regenerate(keep)` has kept of a session of the past */
   readonly carried: readonly string[]
   /** Whether the cookie is to be sealed anew even where the store alone has changed */
   readonly mustSeal: boolean
@@ -210,10 +218,10 @@ export class Keeper {
     return kept.stored || (kept.entryUntil !== undefined && kept.entryUntil > this.#times.now())
   }
 
-  /** Ends sessions. Whether any of them was still alive. */
+  /** Ends sessions. Whether this request has ended any of them. */
   async #endAll (past: Order['past'], deadline: Deadline): Promise<boolean> {
     let hasEnded = false
-    for (const { session } of past) hasEnded = await this.#end(session, deadline) || hasEnded
+    for (const { session, wasTried } of past) hasEnded = await this.#end(session, deadline) || wasTried || hasEnded
     return hasEnded
   }
 
