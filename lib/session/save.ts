@@ -52,12 +52,13 @@ export class Saver {
    * @returns a promise only where there is something to wait for
    */
   end (state: SessionState, request: FastifyRequest, reply: FastifyReply): Promise<undefined> | undefined {
-    const { failure } = state
     // A store that failed is not asked again for the same thing.
-    if (failure instanceof errors.FST_SESSION_STORE) return undefined
+    if (state.endFailure instanceof errors.FST_SESSION_STORE) return undefined
+    // An answer that says that all went well must not go out where a commit failed, and this save fails too.
+    const isKnown = state.endFailure !== undefined || (state.failure !== undefined && reply.statusCode >= 400)
     const saving = attempt(() => this.save(state, request, reply), () => undefined, error => {
-      state.failure = error as Error
-      if (failure === undefined) {
+      state.endFailure = error as Error
+      if (!isKnown) {
         // Whatever the app has answered so far, this is what became of the request.
         reply.code((error as { statusCode?: number }).statusCode ?? 500)
         throw error
@@ -203,7 +204,7 @@ export class Saver {
     const before = session.kept
     const life = times.idleTimeout(kept.idle)
     session.kept = token === undefined
-      ? { ...kept, expiresAt: before?.expiresAt ?? 0, rollsAt: before?.rollsAt ?? 0, isStale: before?.isStale ?? false }
+      ? { ...before!, ...kept }
       : { ...kept, expiresAt: times.now() + life, rollsAt: times.now() + life / 2, isStale: false }
     if (session.idle === plan.idle) session.idle = kept.idle
     if (kept.text !== plan.text) adopt(state, plan, kept.text)
@@ -222,6 +223,7 @@ export class Saver {
     state.past = [...plan.past.map(one => ({ ...one, wasTried: true })), ...state.past]
     if (state.status === 'unmodified' && state.current === plan.session) state.status = plan.status
     state.toldText = plan.text
+    state.failure = error as Error
     if (plan.status === 'destroyed' && state.parts !== 0 && !haveHeadersLeft(request, reply)) this.#clear(state, request, reply)
     else this.#vary(request, reply)
     throw error
@@ -288,9 +290,9 @@ function carriedKeys ({ session }: SessionState, { past }: Plan): string[] {
 
 /** Shows the app what was saved where that is more, or less, than it had. Changes that it has made meanwhile stay. */
 function adopt (state: SessionState, { session, text }: Plan, saved: string): void {
-  if (state.current !== session) return
   const now = state.text()
-  Session.refill(state, now === text || now === undefined ? saved : merge(text ?? EMPTY, now, saved))
+  if (state.current !== session || now === undefined) return
+  Session.refill(state, now === text ? saved : merge(text!, now, saved))
 }
 
 /** @fastify/websocket marks its requests. */

@@ -93,8 +93,10 @@ export class SessionState {
   attributes: CookieAttributes | undefined
   /** Whether the app has asked for it; until then it takes no part in the response */
   isRead = false
-  /** What the end of the request could not save, which the app's error handler knows already */
+  /** Why the last save has failed, which the app knows already */
   failure: Error | undefined
+  /** Why the save at the end of the request has failed, which the app's error handler knows */
+  endFailure: Error | undefined
   /** The data that the app knows to be unsaved, as JSON: by an error, or by a warning */
   toldText: string | undefined
   /** The save under way, which never rejects */
@@ -181,6 +183,7 @@ export class SessionState {
     if (this.holds === 'own') this.holds = 'other'
     this.isSet = false
     this.failure = undefined
+    this.endFailure = undefined
   }
 
   persist (idle: number | false): void {
