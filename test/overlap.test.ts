@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { runs } from './fixtures/fuzz.js'
-import { histories, noisy } from './fixtures/overlap-history.js'
+import { histories, lastSteps, noisy } from './fixtures/overlap-history.js'
 import { Theatre } from './fixtures/overlap.js'
 import type { Mode } from './fixtures/overlap-world.js'
 
@@ -33,12 +33,17 @@ for (const mode of modes) {
 }
 
 for (const mode of [store(1), overflow(1, false)]) {
-  t.test(`${mode.name}: the same with 10,000 other sessions written in between`, { timeout: 0 }, async t => {
-    const theatre = new Theatre(mode)
-    t.teardown(t.clock.enter())
-    await fc.assert(fc.asyncProperty(noisy(mode.storage === 'overflow'), async history => {
-      await theatre.play(t.clock, history)
-    }), runs(3))
-    t.pass()
-  })
+  // With replace, a store notices by itself what was overtaken.
+  for (const last of mode.storage === 'store' ? lastSteps : lastSteps.slice(-1)) {
+    const title = `${mode.name}: ${last[0].do}, 10,000 other sessions, and ${last[1].do} by a request that began before`
+    t.test(title, { timeout: 0 }, async t => {
+      const theatre = new Theatre(mode)
+      t.teardown(t.clock.enter())
+      // Shrinking would take minutes.
+      await fc.assert(fc.asyncProperty(noisy(mode.storage === 'overflow', last), async history => {
+        await theatre.play(t.clock, history)
+      }), { ...runs(1), endOnFailure: true })
+      t.pass()
+    })
+  }
 }
