@@ -1,12 +1,15 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { runs } from './fixtures/fuzz.js'
+import { runs, times } from './fixtures/fuzz.js'
 import { histories, lastSteps, noisy } from './fixtures/overlap-history.js'
 import { Theatre } from './fixtures/overlap.js'
 import type { Mode } from './fixtures/overlap-world.js'
 
 // Overlapping requests of one session, in any order of their steps and of the store's calls, some of which fail or come
 // too late. A history says what happens and in which order; what every answer promised must hold in the end.
+
+/** For each mode; fuzzing multiplies it */
+const HISTORIES = times(1) === 1 ? 300 : 500
 
 const store = (processes: 1 | 2, ...optional: Mode['optional']): Mode => (
   { name: `store with ${['get, set, delete', ...optional].join()}`, storage: 'store', optional, denylist: false, processes }
@@ -27,7 +30,7 @@ for (const mode of modes) {
     t.teardown(t.clock.enter())
     await fc.assert(fc.asyncProperty(histories(mode.storage === 'overflow'), async history => {
       await theatre.play(t.clock, history)
-    }), runs(300))
+    }), runs(HISTORIES))
     t.pass()
   })
 }
