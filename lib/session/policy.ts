@@ -30,7 +30,7 @@ export interface Facts {
   readonly isEmpty: boolean
   /** Whether its cookie is to be sealed anew by now: an older secret, or half of its time gone */
   readonly isDue: boolean
-  /** Which cookie the client holds: none, one of this session, one that was rejected for good, or some other */
+  /** Which cookie the client holds: none that is ours to clear, one of this session, one that was rejected for good, or some other */
   readonly cookie: 'none' | 'own' | 'rejected' | 'other'
 }
 

@@ -76,15 +76,24 @@ export class Saver {
    * FST_SESSION_STORE
    */
   save (state: SessionState, request: FastifyRequest, reply: FastifyReply): MaybePromise<string[]> {
-    const before = state.saving
-    if (before === undefined) return this.#track(state, this.#saveNow(state, request, reply, undefined))
-    const deadline = new Deadline(this.#config.storeTimeout)
-    return this.#track(state, deadline.bound(async () => {
-      deadline.next('an earlier save of the request')
-      await before
-      deadline.next('')
-      return await this.#saveNow(state, request, reply, deadline)
-    }))
+    const { saving } = state
+    const { storeTimeout } = this.#config
+    return this.#track(state, saving === undefined
+      ? this.#saveNow(state, request, reply, storeTimeout)
+      : this.#saveAfter(saving, state, request, reply, new Deadline(storeTimeout)))
+  }
+
+  async #saveAfter (earlier: Promise<void>, state: SessionState, request: FastifyRequest, reply: FastifyReply, deadline: Deadline): Promise<string[]> {
+    try {
+      await deadline.bound(async () => {
+        deadline.next('an earlier save of the request')
+        await earlier
+      })
+    } catch (error) {
+      this.#leave(state, state.status, request, reply)
+      throw error
+    }
+    return await this.#saveNow(state, request, reply, deadline.left)
   }
 
   /** Lets the next save of the request, and the end of its response, wait for this one. */
@@ -97,7 +106,7 @@ export class Saver {
     return saving
   }
 
-  #saveNow (state: SessionState, request: FastifyRequest, reply: FastifyReply, deadline: Deadline | undefined): MaybePromise<string[]> {
+  #saveNow (state: SessionState, request: FastifyRequest, reply: FastifyReply, seconds: number): MaybePromise<string[]> {
     const text = state.text()
     const action = decide(state.facts(text))
     if (action === 'nothing' && state.past.length === 0) {
@@ -106,13 +115,13 @@ export class Saver {
     }
     const plan = take(state, action, text, haveHeadersLeft(request, reply))
     return attempt(
-      () => this.#carryOut(state, plan, request, deadline),
+      () => this.#carryOut(state, plan, request, seconds),
       outcome => this.#note(state, plan, outcome, request, reply),
       error => this.#fail(state, plan, error, request, reply)
     )
   }
 
-  #carryOut (state: SessionState, plan: Plan, request: FastifyRequest, deadline: Deadline | undefined): MaybePromise<Outcome> {
+  #carryOut (state: SessionState, plan: Plan, request: FastifyRequest, seconds: number): MaybePromise<Outcome> {
     const keeper = this.#keeper
     const isOnlyCookie = plan.action === 'clear' && plan.session.kept === undefined && plan.past.length === 0
     if (keeper === undefined || isOnlyCookie) return this.#seal(state, plan)
@@ -128,16 +137,16 @@ export class Saver {
       text: plan.action === 'save' ? checkNow(state, plan) : () => EMPTY,
       seals: this.sealsFor(this.#jar.formatFor(request, state.attributes))
     }
-    if (deadline !== undefined) return keeper.carryOut(order, deadline)
-    const own = new Deadline(this.#config.storeTimeout)
-    return own.bound(async () => await keeper.carryOut(order, own))
+    // When the time is up the plan has failed, whatever its last call still does: what it was to do is for the next one.
+    const deadline = new Deadline(seconds)
+    return deadline.bound(async () => await keeper.carryOut(order, deadline))
   }
 
   /** The same where the cookie is all there is. */
   #seal (state: SessionState, plan: Plan): MaybePromise<Outcome> {
     if (plan.action === 'nothing') return { became: 'done' }
     if (plan.isLate) return { became: 'late' }
-    if (plan.action === 'clear') return { became: 'empty' }
+    if (plan.action === 'clear') return { became: 'empty', raw: undefined }
     const text = check(state, plan)
     const { id, createdAt, idle } = plan.session
     return then(this.#sealer.seal({ id, createdAt, idle, text, stored: false }), token =>
@@ -178,19 +187,25 @@ export class Saver {
         return lines
       }
       case 'empty':
-        session.kept = undefined
+        // It keeps its id, and copies of its cookie: it can still end.
+        session.kept = session.kept && { ...session.kept, text: EMPTY, raw: outcome.raw }
         return state.parts === 0 || haveHeadersLeft(request, reply) ? this.#vary(request, reply) : this.#clear(state, request, reply)
       case 'gone':
         session.standing = 'gone'
+        state.holds = 'newer'
         request.log.warn({ session: this.#config.sessionName }, 'another request ended the session meanwhile: the change is lost')
         break
       case 'dropped':
         adopt(state, plan, EMPTY)
+        state.holds = 'newer'
         request.log.warn({ session: this.#config.sessionName }, 'another request ended the session meanwhile: what regenerate() kept of it is lost')
         break
       case 'late':
         state.toldText = plan.text
         this.warnLost(request)
+        break
+      case 'over':
+        state.holds = 'newer'
         break
       case 'done':
         break
@@ -217,16 +232,20 @@ export class Saver {
     return lines
   }
 
-  /** What an answer gets whose session could not be saved: a destroyed session loses its cookie all the same. */
   #fail (state: SessionState, plan: Plan, error: unknown, request: FastifyRequest, reply: FastifyReply): never {
     // What was asked is still to be done. What was asked since comes after it.
     state.past = [...plan.past.map(one => ({ ...one, wasTried: true })), ...state.past]
     if (state.status === 'unmodified' && state.current === plan.session) state.status = plan.status
     state.toldText = plan.text
     state.failure = error as Error
-    if (plan.status === 'destroyed' && state.parts !== 0 && !haveHeadersLeft(request, reply)) this.#clear(state, request, reply)
-    else this.#vary(request, reply)
+    this.#leave(state, plan.status, request, reply)
     throw error
+  }
+
+  /** What an answer gets whose session could not be saved: a destroyed session loses its cookie all the same. */
+  #leave (state: SessionState, status: Status, request: FastifyRequest, reply: FastifyReply): void {
+    if (status === 'destroyed' && state.parts !== 0 && !haveHeadersLeft(request, reply)) this.#clear(state, request, reply)
+    else this.#vary(request, reply)
   }
 
   #clear (state: SessionState, request: FastifyRequest, reply: FastifyReply): string[] {

@@ -85,8 +85,8 @@ export class SessionState {
   past: readonly Past[] = []
   /** Cookies of ours that the client holds, as far as this response has told it */
   parts: number
-  /** Whose they are */
-  holds: 'own' | 'rejected' | 'other'
+  /** Whose they are: `newer` where another request has ended the session, and may have given the client another one */
+  holds: 'own' | 'rejected' | 'other' | 'newer'
   /** Whether this response has set a cookie of the current session */
   isSet = false
   /** Cookie attributes of this response, where they differ from the registered ones */
@@ -163,7 +163,7 @@ export class SessionState {
       isChanged: text !== this.savedText,
       isEmpty: text === EMPTY,
       isDue: this.isDue,
-      cookie: this.parts === 0 ? 'none' : this.holds
+      cookie: this.parts === 0 || this.holds === 'newer' ? 'none' : this.holds
     }
   }
 

@@ -9,18 +9,25 @@ export class Deadline {
   /** Why that may not answer, where it is known */
   #known: () => unknown = () => undefined
   readonly #seconds: number
+  readonly #endsAt: number
   #timer: NodeJS.Timeout | undefined
   readonly #passed: Promise<never>
 
   /** @param seconds counted from now */
   constructor (seconds: number) {
     this.#seconds = seconds
+    this.#endsAt = Date.now() + seconds * 1000
     this.#passed = new Promise((_resolve, reject) => {
       this.#timer = setTimeout(() => {
         this.isOver = true
         reject(this.#error())
       }, seconds * 1000)
     })
+  }
+
+  /** Seconds that are left, by a clock that may have been set meanwhile. */
+  get left (): number {
+    return Math.min(Math.max(this.#endsAt - Date.now(), 0) / 1000, this.#seconds)
   }
 
   /**

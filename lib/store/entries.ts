@@ -116,12 +116,15 @@ export class Entries {
         const entry = { createdAt, ...content }
         const value = isEmpty ? EMPTIED : encodeEntry(entry)
         const ttl = isEmpty ? MARK_TTL : placed?.ttl ?? this.#ttl(entry)
+        const written = { content, raw: value, place: placed, wasEmptied: raw === EMPTIED }
+        // An entry that goes soon, and holds all of this, is left alone.
+        if (placed?.ttl !== undefined && raw === value) return written
         const wasWritten = await this.#write(id, raw, value, ttl, deadline).catch((error: unknown) => {
           if (placed?.ttl !== undefined) this.#prolong(id, value, this.#ttl(entry))
           throw error
         })
         if (deadline.isOver && placed?.ttl !== undefined) this.#prolong(id, value, this.#ttl(entry))
-        if (wasWritten === true) return { content, raw: value, place: placed, wasEmptied: raw === EMPTIED }
+        if (wasWritten === true) return written
         if (wasWritten === undefined) return undefined
       }
     })

@@ -70,15 +70,17 @@ export interface Seals {
  * What became of a session.
  *
  * - `saved`: with a token where its cookie changes
- * - `empty`: its last key went; its cookie is to be cleared
+ * - `empty`: it has no data; its cookie is to be cleared. `raw` is what its entry was replaced by
  * - `gone`: another request has ended it
  * - `dropped`: it had nothing but what another session left it, and that one had been ended by another request
  * - `late`: only a cookie could keep it, and it is too late for one
+ * - `over`: it was to end, and another request had ended it
  * - `done`: there was nothing to do but to end what it was before
  */
 export type Outcome =
   { readonly became: 'saved', readonly token: string | undefined, readonly kept: Kept } |
-  { readonly became: 'empty' | 'gone' | 'dropped' | 'late' | 'done' }
+  { readonly became: 'empty', readonly raw: string | undefined } |
+  { readonly became: 'gone' | 'dropped' | 'late' | 'over' | 'done' }
 
 /** How a session was found beside its cookie. */
 export type Found = { ok: true, entry: Entry | undefined, raw: string | undefined } | { ok: false, reason: 'revoked' | 'not-stored' | 'invalid' }
@@ -144,9 +146,10 @@ export class Keeper {
     hasEnded = await this.#endAll(regenerated, deadline) || hasEnded
     if (action === 'nothing') return { became: 'done' }
     if (session.kept !== undefined) return await this.#update(order, session.kept, EMPTY, deadline)
+    if (past.length === 0) return isLate ? { became: 'late' } : EMPTIED
     // Where another request had ended the session before, the client may hold the cookie of a newer one by now.
-    if (past.length > 0 && (isLate || !hasEnded)) return { became: 'done' }
-    return { became: isLate ? 'late' : 'empty' }
+    if (!hasEnded) return { became: 'over' }
+    return isLate ? { became: 'done' } : EMPTIED
   }
 
   /** A session with a new id: it is sealed and written before what it was before ends. */
@@ -184,17 +187,19 @@ export class Keeper {
     const hasEntry = this.#hasEntry(kept)
     if (!hasEntry) {
       if (isLate) return { became: 'late' }
-      if (text === EMPTY) return { became: 'empty' }
+      if (text === EMPTY) return EMPTIED
       const { token, place } = await this.#place(session, content, seals)
       if (!place.stored) return saved(content, place, token, undefined)
     }
-    const written = await this.#entries!.update(session, { ...kept, raw: hasEntry ? kept.raw : undefined }, content, !hasEntry, async content => {
+    // A cookie that lags behind its entry is sealed anew by a read, which writes nothing: the entry is only looked up.
+    const isLagging = hasEntry && !kept.stored && text === kept.text
+    const written = await this.#entries!.update(session, { ...kept, raw: hasEntry && !isLagging ? kept.raw : undefined }, content, !hasEntry, async content => {
       if (isLate || this.#where === 'store') return { place: STORED, token: undefined, ttl: undefined }
       const placed = await this.#place(session, content, seals)
       return { ...placed, ttl: placed.place.stored ? undefined : 2 * OVERLAP }
     }, deadline)
     if (written === undefined) return { became: 'gone' }
-    if (written.place === undefined) return { became: 'empty' }
+    if (written.place === undefined) return { became: 'empty', raw: written.raw }
     const { place, token } = written.place
     const stays = kept.stored && place.stored && !order.mustSeal && !written.wasEmptied
     return saved(written.content, place, isLate || stays ? undefined : token ?? await seals.seal(session, written.content, place), written.raw)
@@ -251,6 +256,7 @@ export class Keeper {
   }
 }
 
+const EMPTIED: Outcome = { became: 'empty', raw: undefined }
 const STORED: Place = { stored: true, entryUntil: undefined }
 
 function saved (content: Content, place: Place, token: string | undefined, raw: string | undefined): Outcome {
