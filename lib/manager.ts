@@ -22,7 +22,13 @@ export function createManager (
       sealer,
       async ({ id, createdAt, idle, text }) => {
         const deadline = new Deadline(config.storeTimeout)
-        return await deadline.bound(async () => await keeper.seal({ id, createdAt, idle, kept: undefined }, { text, idle }, seals, deadline))
+        const session = { id, createdAt, idle, kept: undefined }
+        try {
+          return await deadline.bound(async () => await keeper.seal(session, { text, idle }, seals, deadline))
+        } catch (error) {
+          keeper.giveUp(session)
+          throw error
+        }
       },
       async token => {
         const deadline = new Deadline(config.storeTimeout)

@@ -9,34 +9,45 @@ import { homePage, loginPage, privatePage, sessionPage } from './views.js'
 declare module 'fastify-sealed-session' {
   interface SessionData {
     user?: { id: string, name: string }
+    /** Which generation of the user's sessions this one belongs to */
+    generation?: number
     views?: number
     message?: string
   }
 }
 
-/** Knows which sessions a user has, where they are kept in a store. */
-export interface UserSessions {
-  add (userId: string, sessionId: string): Promise<void>
-  endAll (userId: string): Promise<void>
+/** Counts the generations of each user's sessions: to log out everywhere is to begin the next one. */
+export interface Generations {
+  current (userId: string): Promise<number>
+  next (userId: string): Promise<void>
 }
 
 export interface AppOptions extends Pick<SessionOptions, 'secret' | 'store'> {
   /** With it there is a way to log out everywhere */
-  userSessions?: UserSessions
+  generations?: Generations
   server?: FastifyServerOptions
 }
 
 /** The whole app; nothing listens yet, so that tests can use it too. */
-export async function buildApp ({ secret, store, userSessions, server = {} }: AppOptions): Promise<FastifyInstance> {
+export async function buildApp ({ secret, store, generations, server = {} }: AppOptions): Promise<FastifyInstance> {
   const app = Fastify(server)
   await app.register(formbody)
-  await app.register(sessionPlugin, { secret, store })
+  await app.register(sessionPlugin, {
+    secret,
+    store,
+    // Asked whenever a session is loaded, and again before it is saved: a login that is under way does not escape.
+    ...generations !== undefined && {
+      isRevoked: async (_info, _request, data) => (
+        data?.user !== undefined && data.generation !== await generations.current(data.user.id)
+      )
+    }
+  })
 
   app.get('/', async (request, reply) => {
     const { session } = request
     session.views = (session.views ?? 0) + 1
     const { user, views } = session
-    return html(reply, homePage({ user, views, message: takeMessage(request), everywhere: userSessions !== undefined }))
+    return html(reply, homePage({ user, views, message: takeMessage(request), everywhere: generations !== undefined }))
   })
 
   app.get('/login', async (request, reply) => html(reply, loginPage({ message: takeMessage(request) })))
@@ -47,9 +58,10 @@ export async function buildApp ({ secret, store, userSessions, server = {} }: Ap
     const user = await checkPassword(name, password)
     if (user === undefined) return html(reply.code(401), loginPage({ name, message: 'Wrong name or password.' }))
     // A new session at every login: nothing that was planted before it survives, but for the counter.
+    const generation = await generations?.current(user.id)
     request.session.regenerate(['views'])
     request.session.user = user
-    await userSessions?.add(user.id, request.session.info.id)
+    if (generation !== undefined) request.session.generation = generation
     return reply.redirect('/', 303)
   })
 
@@ -60,9 +72,9 @@ export async function buildApp ({ secret, store, userSessions, server = {} }: Ap
     return reply.redirect('/', 303)
   })
 
-  if (userSessions !== undefined) {
+  if (generations !== undefined) {
     app.post('/logout-everywhere', { preHandler: needsUser }, async (request, reply) => {
-      await userSessions.endAll(request.session.user!.id)
+      await generations.next(request.session.user!.id)
       request.session.destroy()
       request.session.message = 'You are logged out, here and everywhere else.'
       return reply.redirect('/', 303)

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { createClient } from 'redis'
 import { buildApp } from '../login/app.js'
 import { serve } from '../serve.js'
-import { RedisUserSessions } from './sessions.js'
+import { RedisGenerations } from './generations.js'
 import { RedisSessionStore } from './store.js'
 
 const { REDIS_URL = 'redis://127.0.0.1:6379' } = process.env
@@ -16,7 +16,7 @@ await serve('login example with its sessions in Redis', async secret => {
   await Promise.race([client.connect().catch(report), wait(1000)])
 
   const store = new RedisSessionStore(client)
-  const app = await buildApp({ secret, store, userSessions: new RedisUserSessions(client, store) })
+  const app = await buildApp({ secret, store, generations: new RedisGenerations(client) })
   app.addHook('onClose', () => { client.destroy() })
   return app
 })

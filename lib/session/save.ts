@@ -139,7 +139,10 @@ export class Saver {
     }
     // When the time is up the plan has failed, whatever its last call still does: what it was to do is for the next one.
     const deadline = new Deadline(seconds)
-    return deadline.bound(async () => await keeper.carryOut(order, deadline))
+    return deadline.bound(async () => await keeper.carryOut(order, deadline)).catch((error: unknown) => {
+      keeper.giveUp(order.session)
+      throw error
+    })
   }
 
   /** The same where the cookie is all there is. */

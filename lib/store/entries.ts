@@ -40,23 +40,15 @@ export class Entries {
     return await this.#client.get(id, deadline)
   }
 
-  /** Writes a new entry. One that lands too late is deleted again: no cookie will be given for it. */
+  /** Writes a new entry. Whoever gives up waiting for it has to discard it. */
   async insert ({ id, createdAt }: { id: string, createdAt: number }, content: Content, deadline: Deadline): Promise<string> {
     const entry = { createdAt, ...content }
     const raw = encodeEntry(entry)
-    await this.#queue.turn(id, deadline, async () => {
-      try {
-        await this.#client.set(id, raw, this.#ttl(entry), deadline)
-        if (deadline.isOver) this.discard(id)
-      } catch (error) {
-        this.discard(id)
-        throw error
-      }
-    })
+    await this.#queue.turn(id, deadline, async () => { await this.#client.set(id, raw, this.#ttl(entry), deadline) })
     return raw
   }
 
-  /** Deletes an entry that no cookie was given for, without making anybody wait. */
+  /** Deletes an entry that no cookie was given for, after the writes that are under way, without making anybody wait. */
   discard (id: string): void {
     const deletion = this.#queue.turn(id, undefined, async () => { await this.#client.delete(id) })
     // Where the store is away, the entry expires by itself.

@@ -94,6 +94,8 @@ export class Keeper {
   readonly #where: SessionConfig['storage']
   readonly #entries: Entries | undefined
   readonly #revocations: Revocations | undefined
+  /** New sessions whose entries may have been written */
+  readonly #begun = new WeakSet<Subject>()
 
   private constructor ({ store, storage, isRevoked }: SessionConfig, times: Lifetimes) {
     this.#times = times
@@ -124,8 +126,16 @@ export class Keeper {
   /** Seals a session outside a request, with an entry where it needs one. */
   async seal (session: Subject, content: Content, seals: Seals, deadline: Deadline): Promise<string> {
     const { token, place } = await this.#place(session, content, seals)
-    if (place.stored) await this.#entries!.insert(session, content, deadline)
+    if (place.stored) await this.#insert(session, content, deadline)
     return token
+  }
+
+  /**
+   * Takes back what was begun for a session that could not be saved: no cookie was given for its entry. To be called at once, so
+   * that the next try comes after it.
+   */
+  giveUp (session: Subject): void {
+    if (this.#begun.has(session)) this.#entries!.discard(session.id)
   }
 
   /**
@@ -157,16 +167,9 @@ export class Keeper {
     const { session, carried, seals } = order
     const content = { text, idle: session.idle }
     const { token, place } = await this.#place(session, content, seals)
-    const raw = place.stored ? await this.#entries!.insert(session, content, deadline) : undefined
-    try {
-      if (carried.length === 0) await this.#endAll(past, deadline)
-      else if (!await this.#supersedeAll(past, session, order.request, deadline)) return await this.#createRest(order, text, place, deadline)
-    } catch (error) {
-      if (place.stored) this.#entries!.discard(session.id)
-      throw error
-    }
-    // The request has its error already, and the client no cookie.
-    if (deadline.isOver && place.stored) this.#entries!.discard(session.id)
+    const raw = place.stored ? await this.#insert(session, content, deadline) : undefined
+    if (carried.length === 0) await this.#endAll(past, deadline)
+    else if (!await this.#supersedeAll(past, session, order.request, deadline)) return await this.#createRest(order, text, place, deadline)
     return saved(content, place, token, raw)
   }
 
@@ -176,6 +179,11 @@ export class Keeper {
     const rest = without(text, order.carried)
     if (rest === EMPTY) return { became: 'dropped' }
     return await this.#create({ ...order, carried: [] }, rest, [], deadline)
+  }
+
+  async #insert (session: Subject, content: Content, deadline: Deadline): Promise<string> {
+    this.#begun.add(session)
+    return await this.#entries!.insert(session, content, deadline)
   }
 
   /** A session that was kept before: it is looked up again, and merged with what other requests have made of it. */
