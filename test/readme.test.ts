@@ -19,8 +19,7 @@ import sessionPlugin from 'fastify-sealed-session'
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 declare const app: FastifyInstance
-declare function rememberSession (userId: string, sessionId: string): Promise<void>
-declare function sessionsOf (userId: string | undefined): Promise<string[]>
+declare function nextGeneration (userId: string): Promise<void>
 declare function generationOf (id: string): Promise<number>
 declare function checkPassword (body: unknown): Promise<{ id: string, name: string } | undefined>
 `
