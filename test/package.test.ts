@@ -163,7 +163,7 @@ function ours (found: string): string[] {
 }
 
 t.test('the command line works from the tarball', async t => {
-  const bin = join(folder, 'node_modules', 'fastify-sealed-session', 'dist', 'esm', 'lib', 'bin.js')
+  const bin = join(folder, 'node_modules', 'fastify-sealed-session', 'dist', 'esm', 'lib', 'cli', 'bin.js')
   t.match(run(process.execPath, [bin, 'keygen'], folder), /^[\da-f]{64}\n$/)
   t.match(run(process.execPath, [bin, '--help'], folder), /Usage/)
 })

@@ -114,4 +114,3 @@ export class Loader {
     return new SessionState(this.#config, this.#sealer.times, { parts, isRejected, reason, session })
   }
 }
-
