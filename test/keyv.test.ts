@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import Keyv from 'keyv'
 import type { KeyvStoreAdapter } from 'keyv'
 import t from 'tap'
@@ -146,3 +147,31 @@ for (const [version, kind] of Object.entries(versions)) {
     t.equal((await answer).status, 200)
   })
 }
+
+t.test('an error of a connection makes doubtful what may hide it: an empty answer, and a write', async t => {
+  const emitter = new EventEmitter()
+  const entries = new Map<string, string>()
+  let breaks = false
+  const emit = (): void => { if (breaks) emitter.emit('error', new Error('the connection broke')) }
+  // A socket of its own: what it emits is in nobody's chain of calls.
+  const socket = setInterval(emit, 1)
+  t.teardown(() => { clearInterval(socket) })
+  const slow = async <T>(answer: () => T): Promise<T> => {
+    await new Promise(resolve => { setTimeout(resolve, 10) })
+    return answer()
+  }
+  const store = Object.assign(emitter, {
+    get: async (id: string) => await slow(() => entries.get(id)),
+    set: async (id: string, value: string) => await slow(() => { entries.set(id, value) }),
+    delete: async (id: string) => await slow(() => { entries.delete(id) })
+  })
+  const node = await makeNode({ store })
+  const jar = await startOn(node)
+  breaks = true
+  t.same((await seen(jar)).data, { user: ada }, 'an entry that is found proves that nothing failed')
+  t.equal((await jar.get('/change')).status, 503)
+  entries.clear()
+  t.equal((await jar.get('/data')).status, 503)
+  breaks = false
+  t.equal((await seen(jar)).reason, 'not-stored')
+})

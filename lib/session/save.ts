@@ -134,7 +134,7 @@ export class Saver {
       isLate: plan.isLate,
       request,
       // Serialized now: the app may change the session while what was destroyed ends.
-      text: plan.action === 'save' ? checkNow(state, plan) : () => EMPTY,
+      text: checkNow(state, plan),
       seals: this.sealsFor(this.#jar.formatFor(request, state.attributes))
     }
     // When the time is up the plan has failed, whatever its last call still does: what it was to do is for the next one.

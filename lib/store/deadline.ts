@@ -7,7 +7,7 @@ export class Deadline {
   /** What is waited for at the moment */
   #call = ''
   /** Why that may not answer, where it is known */
-  #known: () => unknown = () => undefined
+  #known: (() => unknown) | undefined
   readonly #seconds: number
   readonly #endsAt: number
   #timer: NodeJS.Timeout | undefined
@@ -47,14 +47,14 @@ export class Deadline {
    * Notes what is waited for from here on.
    * @throws FST_SESSION_STORE when the time is up
    */
-  next (call: string, known: () => unknown = () => undefined): void {
+  next (call: string, known?: () => unknown): void {
     this.#call = call
     this.#known = known
     if (this.isOver) throw this.#error()
   }
 
   #error (): Error {
-    return unavailable(this.#call, 'did not answer in time', this.#known() ?? new Error(`no answer in ${this.#seconds} seconds`))
+    return unavailable(this.#call, 'did not answer in time', this.#known?.() ?? new Error(`no answer in ${this.#seconds} seconds`))
   }
 }
 

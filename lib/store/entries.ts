@@ -134,7 +134,7 @@ export class Entries {
   /** The entry to write over, again and again: first as it is known, where the store will notice that it has changed since. */
   async * #attempts (id: string, known: string | undefined, deadline: Deadline): AsyncGenerator<string | undefined> {
     yield this.#client.canReplace && known !== undefined ? known : await this.#client.get(id, deadline)
-    for (let pause = 1; ; pause = Math.min(2 * pause, MAX_PAUSE)) {
+    for (let pause = 1; !deadline.isOver; pause = Math.min(2 * pause, MAX_PAUSE)) {
       yield await this.#client.get(id, deadline)
       await wait(Math.random() * pause)
     }

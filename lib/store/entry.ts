@@ -1,4 +1,3 @@
-import { isDictionary } from '../json.js'
 import type { Idle } from '../lifetimes.js'
 
 /** What the store holds for a session. */
@@ -38,7 +37,7 @@ export function decodeEntry (value: string): Entry | 'ended' | 'emptied' | 'inva
     if (parts === null) return markOf(value)
     const [start, createdAt, idle] = parts as unknown as [string, string, string | undefined]
     const text = value.slice(start.length, -1)
-    if (!isDictionary(JSON.parse(text))) return 'invalid'
+    JSON.parse(text)
     return { createdAt: Number(createdAt), idle: idle === undefined ? undefined : idle !== 'false' && Number(idle), text }
   } catch {
     return 'invalid'

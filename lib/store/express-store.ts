@@ -17,8 +17,7 @@ export function fromExpressStore (store: ExpressStore): SessionStore {
   const adapted: SessionStore = {
     async get (id) {
       const session = await promised<{ data?: unknown } | null>(done => store.get(id, done)).catch(ignoreMissing)
-      if (session === undefined || session === null) return undefined
-      return typeof session === 'string' ? session : JSON.stringify(session.data ?? null)
+      return session === undefined || session === null ? undefined : JSON.stringify(session.data ?? null)
     },
     async set (id, value, ttlMs) {
       await promised(done => store.set(id, { cookie: cookieFor(ttlMs), data: JSON.parse(value) as unknown }, done))

@@ -156,7 +156,6 @@ export class Keeper {
     hasEnded = await this.#endAll(regenerated, deadline) || hasEnded
     if (action === 'nothing') return { became: 'done' }
     if (session.kept !== undefined) return await this.#update(order, session.kept, EMPTY, deadline)
-    if (past.length === 0) return isLate ? { became: 'late' } : EMPTIED
     // Where another request had ended the session before, the client may hold the cookie of a newer one by now.
     if (!hasEnded) return { became: 'over' }
     return isLate ? { became: 'done' } : EMPTIED
