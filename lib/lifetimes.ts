@@ -56,11 +56,13 @@ export class Lifetimes {
   /**
    * The last moment at which any cookie of a session may open, by the clock of the machine. Requests that are under way may
    * still seal it with a longer idle timeout (`persist`), so only the absolute timeout bounds it, or else the longest idle
-   * timeout that there is.
+   * timeout that there is. A seal of another implementation has no creation time, and opens until it expires itself.
+   * @param sealExpiresAt when the seal expires that the session came with; never is Infinity, and counts as 400 days
    */
-  lastMoment (createdAt: number): number {
-    const end = this.#absolute === Infinity ? this.now() + MAX_IDLE * 1000 : this.endOf(createdAt)
-    return end + this.skew - this.#offset
+  lastMoment (createdAt: number, sealExpiresAt = 0): number {
+    const longest = this.now() + MAX_IDLE * 1000
+    const end = this.#absolute === Infinity ? longest : this.endOf(createdAt)
+    return Math.max(end, Math.min(sealExpiresAt, longest)) + this.skew - this.#offset
   }
 
   /** `session.info` */

@@ -204,7 +204,7 @@ export interface SessionOptions extends SealerOptions {
    * where it does not fit into `maxCookies`. Default `cookie`, and `store` where a store is given
    */
   storage?: 'cookie' | 'store' | 'overflow' | undefined
-  /** Seconds that one call of `store` or `isRevoked` may take before it is FST_SESSION_STORE; default 5 */
+  /** Seconds that loading, or saving, a session may wait for `store` and `isRevoked` before it is FST_SESSION_STORE; default 5 */
   storeTimeout?: number | undefined
   /** Tells whether a session has been revoked, at every request; or a list that can revoke too. Default none */
   isRevoked?: RevocationCheck | RevocationList | undefined

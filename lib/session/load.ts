@@ -37,31 +37,43 @@ export class Loader {
     if (found.candidates.length === 0) return this.#start(found, [])
     if (this.#keeper === undefined) {
       const state = this.#try(request, found, 0, [], undefined)
-      return state instanceof Promise ? state.catch((error: unknown) => openUnread(this.#arrive(found, undefined, false, null), error)) : state
+      return state instanceof Promise ? state.catch((error: unknown) => openUnread(this.#arrive(found, undefined, false, null), [], error)) : state
     }
     const deadline = new Deadline(this.#config.storeTimeout)
-    let last: Identity | undefined
-    const note = (identity: Identity): void => { last = identity }
     return deadline
-      .bound(async () => await this.#try(request, found, 0, [], deadline, note))
-      .catch((error: unknown) => openUnread(this.#arrive(found, last, false, null), error))
+      .bound(async () => await this.#try(request, found, 0, [], deadline))
+      .catch(async (error: unknown) => {
+        const [session, ...others] = await this.#unsealAll(found)
+        return openUnread(this.#arrive(found, session, false, null), others, error)
+      })
+  }
+
+  /** The sessions of all cookies that open: what can be ended where nothing can be looked up. */
+  async #unsealAll ({ candidates }: Found): Promise<Identity[]> {
+    const sessions: Identity[] = []
+    for (const token of candidates) {
+      try {
+        const loaded = await this.#sealer.unseal(token)
+        if (loaded.ok) sessions.push(this.#identify(loaded.verified))
+      } catch {
+        // The app's schema has thrown, which is what the session stands for.
+      }
+    }
+    return sessions
   }
 
   /** What a token holds, looked up where it is kept. @throws FST_SESSION_STORE */
-  open (token: string, request?: FastifyRequest, deadline?: Deadline, note?: (identity: Identity) => void): MaybePromise<Loaded> {
+  open (token: string, request?: FastifyRequest, deadline?: Deadline): MaybePromise<Loaded> {
     return then(this.#sealer.unseal(token), loaded => {
       if (!loaded.ok || this.#keeper === undefined) return loaded
-      return this.#lookUp(loaded, this.#keeper, request, deadline!, note)
+      return this.#lookUp(loaded, this.#keeper, request, deadline!)
     })
   }
 
   async #lookUp (
-    { verified, data }: Loaded & { ok: true }, keeper: Keeper, request: FastifyRequest | undefined, deadline: Deadline,
-    note?: (identity: Identity) => void
+    { verified, data }: Loaded & { ok: true }, keeper: Keeper, request: FastifyRequest | undefined, deadline: Deadline
   ): Promise<Loaded> {
-    const identity = this.#identify(verified)
-    note?.(identity)
-    const { id, createdAt, idle, kept } = identity
+    const { id, createdAt, idle, kept } = this.#identify(verified)
     const found = await keeper.find({ id, createdAt, idle, kept: kept! }, verified.expiresAt, request, deadline)
     if (!found.ok) return found
     const { entry, raw } = found
@@ -76,12 +88,11 @@ export class Loader {
   }
 
   #try (
-    request: FastifyRequest, found: Found, nth: number, reasons: SessionReason[], deadline: Deadline | undefined,
-    note?: (identity: Identity) => void
+    request: FastifyRequest, found: Found, nth: number, reasons: SessionReason[], deadline: Deadline | undefined
   ): MaybePromise<SessionState> {
     const token = found.candidates[nth]
     if (token === undefined) return this.#start(found, reasons)
-    return then(this.open(token, request, deadline, note), loaded => {
+    return then(this.open(token, request, deadline), loaded => {
       const { sessionName } = this.#config
       if (loaded.ok) {
         const { id, text } = loaded.verified.envelope
@@ -92,7 +103,7 @@ export class Loader {
       reasons.push(reason)
       if (listens('rejected')) tell('rejected', sessionName, request, { reason })
       request.log.debug({ session: sessionName, reason }, 'session cookie rejected')
-      return this.#try(request, found, nth + 1, reasons, deadline, note)
+      return this.#try(request, found, nth + 1, reasons, deadline)
     })
   }
 
@@ -106,8 +117,9 @@ export class Loader {
   #identify ({ envelope, expiresAt, stale }: Verified, entry?: (Loaded & { ok: true })['entry']): Identity {
     const { id, createdAt, text, idle, stored, entryUntil } = envelope
     const sealIdle = entry === undefined ? idle : entry.sealIdle
-    const rollsAt = expiresAt - this.#sealer.times.idleTimeout(sealIdle) / 2
-    return new Identity('cookie', createdAt, id, { text, idle, stored, entryUntil, raw: entry?.raw, expiresAt, rollsAt, isStale: stale })
+    // A seal that never expires says nothing of when it was made.
+    const sealedAt = expiresAt - this.#sealer.times.idleTimeout(sealIdle)
+    return new Identity('cookie', createdAt, id, { text, idle, stored, entryUntil, raw: entry?.raw, expiresAt, sealedAt, isStale: stale })
   }
 
   #arrive ({ parts }: Found, session: Identity | undefined, isRejected: boolean, reason: SessionReason | null): SessionState {

@@ -8,8 +8,9 @@ import { EMPTY, serialize } from '../json.js'
 import type { Idle } from '../lifetimes.js'
 import type { SessionConfig } from '../options/options.js'
 import type { SessionSealer } from '../seal/sealer.js'
+import { randomId } from '../seal/random.js'
 import { Deadline } from '../store/deadline.js'
-import type { Keeper, Order, Outcome, Place, Seals, Subject } from '../store/keeper.js'
+import type { Keeper, Kept, Order, Outcome, Place, Seals, Subject } from '../store/keeper.js'
 import { merge } from '../store/merge.js'
 import type { Content } from '../store/merge.js'
 import { attempt, then } from '../then.js'
@@ -28,9 +29,12 @@ interface Plan {
   readonly past: readonly Past[]
   readonly text: string | undefined
   readonly isLate: boolean
+  /** How its cookies are written: what fits when it is sealed fits when it is set */
+  readonly format: CookieFormat
 }
 
 const NONE: string[] = []
+const DROPPED = 'another request ended the session meanwhile: what regenerate() kept of it is lost'
 
 /** State → plan → carry out → note down. */
 export class Saver {
@@ -55,7 +59,7 @@ export class Saver {
     // A store that failed is not asked again for the same thing.
     if (state.endFailure instanceof errors.FST_SESSION_STORE) return undefined
     // An answer that says that all went well must not go out where a commit failed, and this save fails too.
-    const isKnown = state.endFailure !== undefined || (state.failure !== undefined && reply.statusCode >= 400)
+    const isKnown = (state.endFailure ?? state.failure) !== undefined && reply.statusCode >= 400
     const saving = attempt(() => this.save(state, request, reply), () => undefined, error => {
       state.endFailure = error as Error
       if (!isKnown) {
@@ -113,7 +117,7 @@ export class Saver {
       state.status = 'unmodified'
       return this.#vary(request, reply)
     }
-    const plan = take(state, action, text, haveHeadersLeft(request, reply))
+    const plan = take(state, action, text, haveHeadersLeft(request, reply), this.#jar.formatFor(request, state.attributes))
     return attempt(
       () => this.#carryOut(state, plan, request, seconds),
       outcome => this.#note(state, plan, outcome, request, reply),
@@ -133,9 +137,10 @@ export class Saver {
       mustSeal: !this.#config.rolling || state.isSet || plan.status !== 'unmodified' || state.isDue,
       isLate: plan.isLate,
       request,
+      newId: randomId,
       // Serialized now: the app may change the session while what was destroyed ends.
       text: checkNow(state, plan),
-      seals: this.sealsFor(this.#jar.formatFor(request, state.attributes))
+      seals: this.sealsFor(plan.format)
     }
     // When the time is up the plan has failed, whatever its last call still does: what it was to do is for the next one.
     const deadline = new Deadline(seconds)
@@ -153,7 +158,7 @@ export class Saver {
     const text = check(state, plan)
     const { id, createdAt, idle } = plan.session
     return then(this.#sealer.seal({ id, createdAt, idle, text, stored: false }), token =>
-      ({ became: 'saved', token, kept: { text, idle, stored: false, entryUntil: undefined, raw: undefined } }))
+      ({ became: 'saved', id, token, kept: { text, idle, stored: false, entryUntil: undefined, raw: undefined }, hasDropped: false }))
   }
 
   /** Seals for the cookies of one response, which must fit into them; outside a response there is no limit. */
@@ -201,7 +206,7 @@ export class Saver {
       case 'dropped':
         adopt(state, plan, EMPTY)
         state.holds = 'newer'
-        request.log.warn({ session: this.#config.sessionName }, 'another request ended the session meanwhile: what regenerate() kept of it is lost')
+        request.log.warn({ session: this.#config.sessionName }, DROPPED)
         break
       case 'late':
         state.toldText = plan.text
@@ -216,23 +221,34 @@ export class Saver {
     return this.#vary(request, reply)
   }
 
-  #noteSaved (state: SessionState, plan: Plan, { token, kept }: Outcome & { became: 'saved' }, request: FastifyRequest, reply: FastifyReply): string[] {
+  #noteSaved (
+    state: SessionState, plan: Plan, { id, token, kept, hasDropped }: Outcome & { became: 'saved' }, request: FastifyRequest, reply: FastifyReply
+  ): string[] {
     const { session } = plan
-    const { times } = this.#sealer
-    const before = session.kept
-    const life = times.idleTimeout(kept.idle)
-    session.kept = token === undefined
-      ? { ...before!, ...kept }
-      : { ...kept, expiresAt: times.now() + life, rollsAt: times.now() + life / 2, isStale: false }
+    if (token !== undefined && !plan.isLate && haveHeadersLeft(request, reply)) return this.#noteTooLate(state, plan, id, kept, request)
+    // First, since it may fail: then nothing was saved.
+    const set = token === undefined ? undefined : this.#jar.set(reply, plan.format, token, { createdAt: session.createdAt, idle: kept.idle }, state.parts, kept.text)
+    const now = this.#sealer.times.now()
+    session.kept = set === undefined
+      ? { ...session.kept!, ...kept }
+      : { ...kept, sealedAt: now, expiresAt: now + this.#sealer.times.idleTimeout(kept.idle), isStale: false }
+    session.id = id
     if (session.idle === plan.idle) session.idle = kept.idle
     if (kept.text !== plan.text) adopt(state, plan, kept.text)
-    if (token === undefined || haveHeadersLeft(request, reply)) return this.#vary(request, reply)
-    const format = this.#jar.formatFor(request, state.attributes)
-    const { lines, parts } = this.#jar.set(reply, format, token, { createdAt: session.createdAt, idle: kept.idle }, state.parts, kept.text)
-    state.parts = parts
+    if (hasDropped) request.log.warn({ session: this.#config.sessionName }, DROPPED)
+    if (set === undefined) return this.#vary(request, reply)
+    state.parts = set.parts
     state.isSet = state.current === session
     state.holds = state.isSet ? 'own' : 'other'
-    return lines
+    return set.lines
+  }
+
+  /** The headers have left while the session was being saved: nobody gets its cookie. */
+  #noteTooLate (state: SessionState, { session, text }: Plan, id: string, kept: Kept, request: FastifyRequest): string[] {
+    if (session.kept === undefined && kept.stored) this.#keeper!.discard(id)
+    state.toldText = text
+    this.warnLost(request)
+    return NONE
   }
 
   #fail (state: SessionState, plan: Plan, error: unknown, request: FastifyRequest, reply: FastifyReply): never {
@@ -280,13 +296,13 @@ export class Saver {
 }
 
 /** Takes what was asked of a session out of its state and into a plan. */
-function take (state: SessionState, action: Plan['action'], text: string | undefined, isLate: boolean): Plan {
+function take (state: SessionState, action: Plan['action'], text: string | undefined, isLate: boolean, format: CookieFormat): Plan {
   const { status, current } = state
   // A session whose first save failed was never sealed.
   const past = state.past.filter(({ session }) => session.kept !== undefined)
   state.status = 'unmodified'
   state.past = []
-  return { action, status, session: current, idle: current.idle, past, text, isLate }
+  return { action, status, session: current, idle: current.idle, past, text, isLate, format }
 }
 
 /** The data that is to be kept, checked unless it is what came. @throws FST_SESSION_NOT_SERIALIZABLE, FST_SESSION_RESERVED_KEY */

@@ -6,7 +6,7 @@ import type { Idle, Lifetimes } from '../lifetimes.js'
 import { parseIdleTimeout } from '../options/checks.js'
 import type { SessionConfig } from '../options/options.js'
 import { randomId } from '../seal/random.js'
-import type { Kept, Subject } from '../store/keeper.js'
+import type { Sealed, Subject } from '../store/keeper.js'
 import type { Facts, Status } from './policy.js'
 
 /** What a request brought. It never changes. */
@@ -21,12 +21,8 @@ export interface Arrival {
   readonly session: Identity | undefined
 }
 
-/** A session that was saved or loaded, with what its seal says. */
-export interface Sealed extends Kept {
-  /** When its seal expires, in milliseconds since 1970 */
-  readonly expiresAt: number
-  /** When its seal has lived for half of its time, in milliseconds since 1970: a rolling session is sealed anew then */
-  readonly rollsAt: number
+/** A session as it was loaded or saved last, and whether its cookie is to be sealed anew. */
+export interface SealedSession extends Sealed {
   /** Whether it was sealed with an older secret, or its cookie lags behind its entry */
   readonly isStale: boolean
 }
@@ -39,10 +35,10 @@ export class Identity {
   idle: Idle
   standing: Facts['standing'] = 'live'
   /** How it was loaded or saved last; `undefined` for one that was never sealed, and so exists in this request alone */
-  kept: Sealed | undefined
+  kept: SealedSession | undefined
   #id: string
 
-  constructor (origin: Identity['origin'], createdAt: number, id = '', kept: Sealed | undefined = undefined) {
+  constructor (origin: Identity['origin'], createdAt: number, id = '', kept: SealedSession | undefined = undefined) {
     this.origin = origin
     this.createdAt = createdAt
     this.#id = id
@@ -54,6 +50,11 @@ export class Identity {
   get id (): string {
     if (this.#id === '') this.#id = randomId()
     return this.#id
+  }
+
+  /** Takes note that it was saved under another id. */
+  set id (id: string) {
+    this.#id = id
   }
 
   /** What it is at this moment. */
@@ -69,7 +70,7 @@ export interface Past {
   readonly by: 'destroy' | 'regenerate'
   /** What `regenerate(keep)` kept of it */
   readonly left: ReadonlyArray<readonly [key: string, value: unknown]>
-  /** Whether a save has failed that was to end it, so that it may have ended all the same */
+  /** Whether nobody can say if it has ended: it was not loaded, or a save has failed that was to end it */
   readonly wasTried: boolean
 }
 
@@ -129,7 +130,7 @@ export class SessionState {
   get isDue (): boolean {
     const { origin, kept } = this.current
     if (kept === undefined || origin !== 'cookie') return false
-    return kept.isStale || (this.#config.rolling && this.#times.now() > kept.rollsAt)
+    return kept.isStale || (this.#config.rolling && this.#times.now() > (kept.sealedAt + kept.expiresAt) / 2)
   }
 
   get changed (): boolean {
@@ -177,7 +178,7 @@ export class SessionState {
     this.onLateUse?.()
     const { current } = this
     // A session that was never sealed exists in this request alone. One that is being saved may be sealed by then.
-    if (current.kept !== undefined || this.saving !== undefined) this.past = [...this.past, { session: current, by, left, wasTried: false }]
+    if (current.kept !== undefined || this.saving !== undefined) this.past = [...this.past, { session: current, by, left, wasTried: current.standing === 'unread' }]
     this.current = new Identity(by, this.#times.now())
     this.status = by === 'destroy' ? 'destroyed' : 'regenerated'
     if (this.holds === 'own') this.holds = 'other'

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { Session } from './session.js'
-import type { SessionState } from './state.js'
+import type { Identity, SessionState } from './state.js'
 
 /** The members of a session that say how it ends, and need to know nothing of it. */
 const ENDS: ReadonlySet<unknown> = new Set(['destroy', 'delete'])
@@ -9,12 +9,14 @@ const ENDS: ReadonlySet<unknown> = new Set(['destroy', 'delete'])
  * Stands for a session that could not be loaded. It can be destroyed: a logout clears the cookie, store or no store. Whatever
  * else is done with it throws the error, so that an outage never looks like an empty session. This is the one place for a Proxy:
  * only it sees a key that nobody has declared.
+ * @param others sessions of other cookies of the name, which end with it
  */
-export function openUnread (state: SessionState, error: unknown): SessionState {
+export function openUnread (state: SessionState, others: readonly Identity[], error: unknown): SessionState {
   const thrown = error instanceof Error ? error : new Error(String(error))
   const fail = (): never => { throw thrown }
   const destroy = (): void => {
     Session.open(state, {})
+    state.past = others.map(session => ({ session, by: 'destroy', left: [], wasTried: true }))
     state.replace('destroy')
   }
   // Its inspection does not go through the Proxy, so that console.log works.

@@ -22,6 +22,13 @@ interface Raw { getRaw? (id: string): Promise<{ value?: unknown } | null | undef
 /** Stands for a value that is there and cannot be decoded; it is no session. */
 const UNDECODABLE = 'null'
 
+/** What a store has answered, as a string; `undefined` where there is nothing. */
+function asText (value: unknown): string | undefined {
+  if (value === undefined || value === null) return undefined
+  if (typeof value === 'string') return value
+  return value instanceof Uint8Array ? Buffer.from(value).toString() : JSON.stringify(value)
+}
+
 /** Calls a store by the contract of `SessionStore`: each call has its answer, or rejects with FST_SESSION_STORE. */
 export class StoreClient {
   readonly canTouch: boolean
@@ -39,20 +46,16 @@ export class StoreClient {
   /** The value of an id as a string, `undefined` where there is none. Some stores parse JSON themselves. */
   async get (id: string, deadline?: Deadline): Promise<string | undefined> {
     const store = this.#store
-    let value: unknown
     try {
-      value = await this.#call('get', deadline, async () => typeof store.getRaw === 'function'
+      return await this.#call('get', deadline, async () => asText(typeof store.getRaw === 'function'
         ? (await store.getRaw(id))?.value
         : await store.get(id)
-      )
+      ))
     } catch (error) {
       // The store works, but this entry is not JSON. The error is not kept: its message would show a piece of the entry.
       if (((error as Error).cause as Error | undefined)?.name === 'SyntaxError') return UNDECODABLE
       throw error
     }
-    if (value === undefined || value === null) return undefined
-    if (typeof value === 'string') return value
-    return value instanceof Uint8Array ? Buffer.from(value).toString() : JSON.stringify(value)
   }
 
   async set (id: string, value: string, ttlMs: number, deadline?: Deadline): Promise<void> {
@@ -74,7 +77,8 @@ export class StoreClient {
 
   /** Whether the entry still was `previous`. Only where `canReplace`. */
   async replace (id: string, previous: string, value: string, ttlMs: number, deadline?: Deadline): Promise<boolean> {
-    return await this.#call('replace', deadline, async () => await this.#store.replace!(id, previous, value, ttlMs)) === true
+    const answer: unknown = await this.#call('replace', deadline, async () => await this.#store.replace!(id, previous, value, ttlMs))
+    return answer === true || answer === 1
   }
 
   async #call<T> (name: string, deadline: Deadline | undefined, call: () => Promise<T>): Promise<T> {
@@ -141,7 +145,7 @@ class Reports {
     }
     const error = call.error ?? stray()
     // An entry that was found proves that the call did not fail.
-    if (error !== undefined && (name !== 'get' || answer === undefined)) throw unavailable(name, 'failed', error)
+    if (error !== undefined && (name !== 'get' || answer === undefined || answer === null)) throw unavailable(name, 'failed', error)
     return answer
   }
 }

@@ -16,7 +16,7 @@ export class Deadline {
   /** @param seconds counted from now */
   constructor (seconds: number) {
     this.#seconds = seconds
-    this.#endsAt = Date.now() + seconds * 1000
+    this.#endsAt = performance.now() + seconds * 1000
     this.#passed = new Promise((_resolve, reject) => {
       this.#timer = setTimeout(() => {
         this.isOver = true
@@ -25,9 +25,9 @@ export class Deadline {
     })
   }
 
-  /** Seconds that are left, by a clock that may have been set meanwhile. */
+  /** Seconds that are left. */
   get left (): number {
-    return Math.min(Math.max(this.#endsAt - Date.now(), 0) / 1000, this.#seconds)
+    return Math.max(this.#endsAt - performance.now(), 0) / 1000
   }
 
   /**

@@ -28,9 +28,12 @@ export class Entries {
   readonly #times: Lifetimes
   readonly #client: StoreClient
   readonly #queue: WriteQueue
+  readonly #dated: boolean
 
-  constructor (store: SessionStore, times: Lifetimes) {
+  /** @param dated whether entries say when they were written */
+  constructor (store: SessionStore, times: Lifetimes, dated: boolean) {
     this.#times = times
+    this.#dated = dated
     this.#client = new StoreClient(store)
     this.#queue = queueOf(store)
   }
@@ -43,7 +46,7 @@ export class Entries {
   /** Writes a new entry. Whoever gives up waiting for it has to discard it. */
   async insert ({ id, createdAt }: { id: string, createdAt: number }, content: Content, deadline: Deadline): Promise<string> {
     const entry = { createdAt, ...content }
-    const raw = encodeEntry(entry)
+    const raw = encodeEntry({ ...entry, writtenAt: this.#now })
     await this.#queue.turn(id, deadline, async () => { await this.#client.set(id, raw, this.#ttl(entry), deadline) })
     return raw
   }
@@ -90,23 +93,24 @@ export class Entries {
   /**
    * Writes a session's content over its entry, merged with what other requests have made of it.
    * @param base the content that the changes are measured against, and the entry as it was then
-   * @param mayCreate whether a session without an entry has not ended, but never had one
+   * @param sealedAt when the cookie was sealed of a session that has its data there: it may have no entry yet, and an entry that is
+   * older owes it nothing. `undefined` for a session that is in the store; without an entry, it has ended
    * @param place decides, for the merged content, where it is kept and for how long (milliseconds) the entry stays
    * @returns `undefined` where another request has ended the session
    */
   async update<Place extends { ttl?: number | undefined } | undefined> (
-    { id, createdAt }: { id: string, createdAt: number }, base: Content & { raw: string | undefined }, ours: Content, mayCreate: boolean,
+    { id, createdAt }: { id: string, createdAt: number }, base: Content & { raw: string | undefined }, ours: Content, sealedAt: number | undefined,
     place: (content: Content) => Promise<Place>, deadline: Deadline
   ): Promise<Written<Place | undefined> | undefined> {
     return await this.#queue.turn(id, deadline, async () => {
       for await (const raw of this.#attempts(id, base.raw, deadline)) {
-        const theirs = read(raw, base)
-        if (theirs === 'over' || (theirs === undefined && !mayCreate)) return undefined
+        const theirs = read(raw, base, sealedAt)
+        if (theirs === 'over' || (theirs === undefined && sealedAt === undefined)) return undefined
         const content = theirs === undefined ? ours : mergeContent(base, ours, theirs)
         const isEmpty = content.text === EMPTY
         const placed = isEmpty ? undefined : await place(content)
         const entry = { createdAt, ...content }
-        const value = isEmpty ? EMPTIED : encodeEntry(entry)
+        const value = isEmpty ? EMPTIED : encodeEntry({ ...entry, writtenAt: placed?.ttl === undefined ? this.#now : undefined })
         const ttl = isEmpty ? MARK_TTL : placed?.ttl ?? this.#ttl(entry)
         const written = { content, raw: value, place: placed, wasEmptied: raw === EMPTIED }
         // An entry that goes soon, and holds all of this, is left alone.
@@ -140,15 +144,21 @@ export class Entries {
     }
   }
 
+  /** When an entry is written, if entries say so; a whole number of milliseconds. */
+  get #now (): number | undefined {
+    return this.#dated ? Math.ceil(this.#times.now()) : undefined
+  }
+
   /** Milliseconds. Stores take 0 for "never". */
   #ttl (times: Times): number {
     return Math.max(1, Math.ceil(this.#times.remaining(times)))
   }
 }
 
-/** What an entry holds, `undefined` where there is none, `over` for a session that has ended. */
-function read (raw: string | undefined, base: Content): Content | 'over' | undefined {
+/** What an entry holds, `undefined` where there is none that counts, `over` for a session that has ended. */
+function read (raw: string | undefined, base: Content, sealedAt: number | undefined): Content | 'over' | undefined {
   const entry: Entry | string | undefined = raw === undefined ? undefined : decodeEntry(raw)
   if (entry === 'emptied') return { text: EMPTY, idle: base.idle }
-  return typeof entry === 'string' ? 'over' : entry
+  if (typeof entry !== 'object') return entry === undefined ? undefined : 'over'
+  return sealedAt !== undefined && (entry.writtenAt ?? 0) < sealedAt ? undefined : entry
 }

@@ -8,6 +8,11 @@ export interface Entry {
   readonly idle: Idle
   /** The data as JSON */
   readonly text: string
+  /**
+   * When it was written, where sessions may leave the store, in milliseconds since 1970: a cookie that was sealed later, with the
+   * data in it, owes it nothing
+   */
+  readonly writtenAt?: number | undefined
 }
 
 /**
@@ -23,22 +28,29 @@ export const MARK_TTL = 60_000
 const VERSION = 1
 
 /** The value to store. The data comes last, so that its text can be cut out as it is. */
-export function encodeEntry ({ createdAt, idle, text }: Entry): string {
-  return `{"v":${VERSION},"c":${createdAt}${idle === undefined ? '' : `,"t":${idle}`},"d":${text}}`
+export function encodeEntry ({ createdAt, idle, text, writtenAt }: Entry): string {
+  const own = idle === undefined ? '' : `,"t":${idle}`
+  const written = writtenAt === undefined ? '' : `,"w":${writtenAt}`
+  return `{"v":${VERSION},"c":${createdAt}${own}${written},"d":${text}}`
 }
 
 // What encodeEntry writes, up to the data.
-const head = /^\{"v":1,"c":(\d+)(?:,"t":(false|[\d.e+-]+))?,"d":(?=\{)/
+const head = /^\{"v":1,"c":(\d+)(?:,"t":(false|[\d.e+-]+))?(?:,"w":(\d+))?,"d":(?=\{)/
 
 /** Reads an entry; `ended` and `emptied` for the marks, `invalid` for anything else. */
 export function decodeEntry (value: string): Entry | 'ended' | 'emptied' | 'invalid' {
   try {
     const parts = head.exec(value) ?? head.exec(value = rewrite(value))
     if (parts === null) return markOf(value)
-    const [start, createdAt, idle] = parts as unknown as [string, string, string | undefined]
+    const [start, createdAt, idle, writtenAt] = parts as unknown as [string, string, string | undefined, string | undefined]
     const text = value.slice(start.length, -1)
     JSON.parse(text)
-    return { createdAt: Number(createdAt), idle: idle === undefined ? undefined : idle !== 'false' && Number(idle), text }
+    return {
+      createdAt: Number(createdAt),
+      idle: idle === undefined ? undefined : idle !== 'false' && Number(idle),
+      text,
+      writtenAt: writtenAt === undefined ? undefined : Number(writtenAt)
+    }
   } catch {
     return 'invalid'
   }
@@ -51,6 +63,6 @@ function markOf (value: string): 'ended' | 'emptied' | 'invalid' {
 
 /** The same entry in the order and spacing of `encodeEntry`: some stores parse JSON, and write it in their own way. */
 function rewrite (value: string): string {
-  const { v, mark, c, t, d } = JSON.parse(value) as Record<string, unknown>
-  return JSON.stringify({ v, mark, c, t, d })
+  const { v, mark, c, t, w, d } = JSON.parse(value) as Record<string, unknown>
+  return JSON.stringify({ v, mark, c, t, w, d })
 }

@@ -3,6 +3,7 @@ import { EMPTY } from '../json.js'
 import type { Lifetimes, Times } from '../lifetimes.js'
 import type { SessionConfig } from '../options/options.js'
 import type { MaybePromise } from '../then.js'
+import { unavailable } from './deadline.js'
 import type { Deadline } from './deadline.js'
 import { Entries } from './entries.js'
 import { decodeEntry } from './entry.js'
@@ -25,11 +26,18 @@ export interface Kept extends Content, Place {
   readonly raw: string | undefined
 }
 
+/** The same, with the times of its cookie in milliseconds since 1970. */
+export interface Sealed extends Kept {
+  readonly sealedAt: number
+  /** When the seal expires */
+  readonly expiresAt: number
+}
+
 /** A session, as far as its keeper has to know it. */
 export interface Subject extends Times {
   readonly id: string
   /** `undefined` for a session that was never kept anywhere */
-  readonly kept: Kept | undefined
+  readonly kept: Sealed | undefined
 }
 
 /** A session that is to end. */
@@ -53,6 +61,7 @@ export interface Order {
   /** Whether it is too late to set a cookie */
   readonly isLate: boolean
   readonly request: FastifyRequest
+  newId (): string
   /** The session's data as JSON. @throws FST_SESSION_NOT_SERIALIZABLE, FST_SESSION_RESERVED_KEY */
   text (): string
   readonly seals: Seals
@@ -69,7 +78,8 @@ export interface Seals {
 /**
  * What became of a session.
  *
- * - `saved`: with a token where its cookie changes
+ * - `saved`: with a token where its cookie changes; under another id, and without what another session left it, where that one had
+ *   been ended by another request (`hasDropped`)
  * - `empty`: it has no data; its cookie is to be cleared. `raw` is what its entry was replaced by
  * - `gone`: another request has ended it
  * - `dropped`: it had nothing but what another session left it, and that one had been ended by another request
@@ -78,7 +88,7 @@ export interface Seals {
  * - `done`: there was nothing to do but to end what it was before
  */
 export type Outcome =
-  { readonly became: 'saved', readonly token: string | undefined, readonly kept: Kept } |
+  { readonly became: 'saved', readonly id: string, readonly token: string | undefined, readonly kept: Kept, readonly hasDropped: boolean } |
   { readonly became: 'empty', readonly raw: string | undefined } |
   { readonly became: 'gone' | 'dropped' | 'late' | 'over' | 'done' }
 
@@ -100,7 +110,7 @@ export class Keeper {
   private constructor ({ store, storage, isRevoked }: SessionConfig, times: Lifetimes) {
     this.#times = times
     this.#where = storage
-    this.#entries = store && new Entries(store, times)
+    this.#entries = store && new Entries(store, times, storage === 'overflow')
     this.#revocations = isRevoked && new Revocations(isRevoked, times)
   }
 
@@ -110,7 +120,7 @@ export class Keeper {
   }
 
   /** Looks up the session of a cookie that has opened. @throws FST_SESSION_STORE */
-  async find (session: Subject & { kept: Kept }, expiresAt: number, request: FastifyRequest | undefined, deadline: Deadline): Promise<Found> {
+  async find (session: Subject & { kept: Sealed }, expiresAt: number, request: FastifyRequest | undefined, deadline: Deadline): Promise<Found> {
     const isStored = this.#hasEntry(session.kept)
     const raw = isStored ? await this.#entries!.get(session.id, deadline) : undefined
     const entry = raw === undefined ? undefined : decodeEntry(raw)
@@ -135,7 +145,12 @@ export class Keeper {
    * that the next try comes after it.
    */
   giveUp (session: Subject): void {
-    if (this.#begun.has(session)) this.#entries!.discard(session.id)
+    if (this.#begun.has(session)) this.discard(session.id)
+  }
+
+  /** Deletes the entry of a session that no cookie was given for. */
+  discard (id: string): void {
+    this.#entries!.discard(id)
   }
 
   /**
@@ -169,15 +184,25 @@ export class Keeper {
     const raw = place.stored ? await this.#insert(session, content, deadline) : undefined
     if (carried.length === 0) await this.#endAll(past, deadline)
     else if (!await this.#supersedeAll(past, session, order.request, deadline)) return await this.#createRest(order, text, place, deadline)
-    return saved(content, place, token, raw)
+    return saved(session.id, content, place, token, raw)
   }
 
-  /** Nothing of an ended session goes on: the session is made again of what is left. */
+  /**
+   * Nothing of an ended session goes on: another session is made of what is left. The id is another one too, since whoever ended
+   * the first session may have ended its successor with it.
+   */
   async #createRest (order: Order, text: string, place: Place, deadline: Deadline): Promise<Outcome> {
     if (place.stored) this.#entries!.discard(order.session.id)
     const rest = without(text, order.carried)
     if (rest === EMPTY) return { became: 'dropped' }
-    return await this.#create({ ...order, carried: [] }, rest, [], deadline)
+    const session = { ...order.session, id: order.newId() }
+    try {
+      const outcome = await this.#create({ ...order, session, carried: [] }, rest, [], deadline)
+      return { ...outcome, hasDropped: true } as Outcome
+    } catch (error) {
+      this.giveUp(session)
+      throw error
+    }
   }
 
   async #insert (session: Subject, content: Content, deadline: Deadline): Promise<string> {
@@ -186,30 +211,33 @@ export class Keeper {
   }
 
   /** A session that was kept before: it is looked up again, and merged with what other requests have made of it. */
-  async #update (order: Order, kept: Kept, text: string, deadline: Deadline): Promise<Outcome> {
+  async #update (order: Order, kept: Sealed, text: string, deadline: Deadline): Promise<Outcome> {
     const { session, request, isLate, seals } = order
     const expiresAt = this.#times.now() + this.#times.idleTimeout(session.idle)
     if (await this.#revocations?.has(session, expiresAt, kept, request, deadline)) return { became: 'gone' }
     const content = { text, idle: session.idle }
     const hasEntry = this.#hasEntry(kept)
+    if (isLate && !kept.stored) return { became: 'late' }
     if (!hasEntry) {
-      if (isLate) return { became: 'late' }
       if (text === EMPTY) return EMPTIED
       const { token, place } = await this.#place(session, content, seals)
-      if (!place.stored) return saved(content, place, token, undefined)
+      if (!place.stored) return saved(session.id, content, place, token, undefined)
     }
     // A cookie that lags behind its entry is sealed anew by a read, which writes nothing: the entry is only looked up.
     const isLagging = hasEntry && !kept.stored && text === kept.text
-    const written = await this.#entries!.update(session, { ...kept, raw: hasEntry && !isLagging ? kept.raw : undefined }, content, !hasEntry, async content => {
+    const base = { ...kept, raw: hasEntry && !isLagging ? kept.raw : undefined }
+    const written = await this.#entries!.update(session, base, content, hasEntry ? undefined : kept.sealedAt, async content => {
       if (isLate || this.#where === 'store') return { place: STORED, token: undefined, ttl: undefined }
       const placed = await this.#place(session, content, seals)
       return { ...placed, ttl: placed.place.stored ? undefined : 2 * OVERLAP }
     }, deadline)
     if (written === undefined) return { became: 'gone' }
     if (written.place === undefined) return { became: 'empty', raw: written.raw }
+    // Its cookie was cleared when it was emptied, and cannot be set any more.
+    if (isLate && written.wasEmptied) return { became: 'late' }
     const { place, token } = written.place
     const stays = kept.stored && place.stored && !order.mustSeal && !written.wasEmptied
-    return saved(written.content, place, isLate || stays ? undefined : token ?? await seals.seal(session, written.content, place), written.raw)
+    return saved(session.id, written.content, place, isLate || stays ? undefined : token ?? await seals.seal(session, written.content, place), written.raw)
   }
 
   /** Where content is to be kept, and the token for its cookie. */
@@ -233,22 +261,27 @@ export class Keeper {
   /** Ends sessions. Whether this request has ended any of them. */
   async #endAll (past: Order['past'], deadline: Deadline): Promise<boolean> {
     let hasEnded = false
-    for (const { session, wasTried } of past) hasEnded = await this.#end(session, deadline) || wasTried || hasEnded
+    for (const { session, wasTried } of past) hasEnded = await this.#end(session, wasTried, deadline) || wasTried || hasEnded
     return hasEnded
   }
 
   /** Ends a session wherever it is. `false` if another request had ended it. */
-  async #end (session: Subject, deadline: Deadline): Promise<boolean> {
+  async #end (session: Subject, isRetry: boolean, deadline: Deadline): Promise<boolean> {
     // Where only large sessions have entries, another request may have made one since: it ends too.
     const wasStored = await this.#entries?.end(session.id, deadline) ?? false
-    if (this.#revocations?.canRevoke) return await this.#revocations.end(session, deadline) || wasStored
+    if (this.#revocations?.canRevoke) return await this.#revocations.end(session, isRetry, deadline) || wasStored
     return wasStored || !this.#hasEntry(session.kept)
   }
 
   /** Ends sessions whose data goes on in another one. `false` if another request had ended one of them. */
   async #supersedeAll (past: Order['past'], successor: Subject, request: FastifyRequest, deadline: Deadline): Promise<boolean> {
     let wereAlive = true
-    for (const { session } of past) wereAlive = await this.#supersede(session, successor, request, deadline) && wereAlive
+    for (const { session, wasTried } of past) {
+      const wasAlive = await this.#supersede(session, successor, request, deadline)
+      // Who has ended it, this request or another one, cannot be told any more.
+      if (!wasAlive && wasTried) throw unavailable('regenerate', 'was ended by half', undefined)
+      wereAlive = wasAlive && wereAlive
+    }
     return wereAlive
   }
 
@@ -266,6 +299,6 @@ export class Keeper {
 const EMPTIED: Outcome = { became: 'empty', raw: undefined }
 const STORED: Place = { stored: true, entryUntil: undefined }
 
-function saved (content: Content, place: Place, token: string | undefined, raw: string | undefined): Outcome {
-  return { became: 'saved', token, kept: { text: content.text, idle: content.idle, ...place, raw } }
+function saved (id: string, { text, idle }: Content, place: Place, token: string | undefined, raw: string | undefined): Outcome {
+  return { became: 'saved', id, token, kept: { text, idle, ...place, raw }, hasDropped: false }
 }

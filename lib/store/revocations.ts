@@ -10,6 +10,7 @@ import { queueOf } from './write-queue.js'
 interface Listed {
   readonly id: string
   readonly createdAt: number
+  readonly kept: { readonly expiresAt: number } | undefined
 }
 
 /** What `isRevoked` knows: which sessions are revoked and, with a list, who ended them. */
@@ -43,11 +44,14 @@ export class Revocations {
     }
   }
 
-  /** Revokes a session. `false` if it had been revoked before. Only where `canRevoke`. */
-  async end (session: Listed, deadline: Deadline): Promise<boolean> {
+  /**
+   * Revokes a session. `false` if it had been revoked before. Only where `canRevoke`.
+   * @param isRetry whether it may have been revoked by half before
+   */
+  async end (session: Listed, isRetry: boolean, deadline: Deadline): Promise<boolean> {
     return await this.#turn(session, deadline, async list => {
       const info = this.#infoOf(session)
-      if (await list.check(info)) return false
+      if (await list.check(info) && !isRetry) return false
       await list.revoke(info)
       return true
     })
@@ -55,7 +59,7 @@ export class Revocations {
 
   /** Revokes a session whose data goes on in another. `false` if another request has revoked it. Only where `canRevoke`. */
   async supersede (session: Listed, successor: Listed, deadline: Deadline): Promise<boolean> {
-    if (this.#list!.supersede === undefined) return await this.end(session, deadline)
+    if (this.#list!.supersede === undefined) return await this.end(session, false, deadline)
     return await this.#turn(session, deadline, async list => await list.supersede!(this.#infoOf(session), this.#infoOf(successor)))
   }
 
@@ -73,8 +77,8 @@ export class Revocations {
   }
 
   /** `expiresAt` is the last moment at which a cookie of the session may open. */
-  #infoOf ({ id, createdAt }: Listed): SessionInfo {
-    const expiresAt = new Date(this.#times.lastMoment(createdAt))
+  #infoOf ({ id, createdAt, kept }: Listed): SessionInfo {
+    const expiresAt = new Date(this.#times.lastMoment(createdAt, kept?.expiresAt))
     return Object.freeze({ id, createdAt: new Date(createdAt), expiresAt, isNew: false, reason: null })
   }
 }

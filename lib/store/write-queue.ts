@@ -14,6 +14,8 @@ export class WriteQueue {
    * @throws FST_SESSION_STORE when the deadline passes before the turn comes
    */
   async turn<T> (id: string, deadline: Deadline | undefined, work: () => Promise<T>): Promise<T> {
+    // Before the queue is touched: whoever comes too late must not hide the turn that is under way.
+    deadline?.next('an earlier write of the session')
     const before = this.#ends.get(id)
     const mine = this.#after(before, deadline, work)
     const end = mine.then(ignore, ignore)
@@ -26,7 +28,6 @@ export class WriteQueue {
   }
 
   async #after<T> (before: Promise<void> | undefined, deadline: Deadline | undefined, work: () => Promise<T>): Promise<T> {
-    deadline?.next('an earlier write of the session')
     await before
     deadline?.next('')
     return await work()
