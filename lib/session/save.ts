@@ -195,6 +195,8 @@ export class Saver {
         return lines
       }
       case 'empty':
+        // Another request may have deleted what this one left.
+        if (plan.text !== EMPTY) adopt(state, plan, EMPTY)
         // It keeps its id, and copies of its cookie: it can still end.
         session.kept = session.kept && { ...session.kept, text: EMPTY, raw: outcome.raw }
         return state.parts === 0 || haveHeadersLeft(request, reply) ? this.#vary(request, reply) : this.#clear(state, request, reply)

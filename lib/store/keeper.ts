@@ -188,14 +188,14 @@ export class Keeper {
   }
 
   /**
-   * Nothing of an ended session goes on: another session is made of what is left. The id is another one too, since whoever ended
-   * the first session may have ended its successor with it.
+   * Nothing of an ended session goes on: the session is made again of what is left. Where there is a list, its id is another one,
+   * since whoever ended the session before may have revoked its successor with it.
    */
   async #createRest (order: Order, text: string, place: Place, deadline: Deadline): Promise<Outcome> {
     if (place.stored) this.#entries!.discard(order.session.id)
     const rest = without(text, order.carried)
     if (rest === EMPTY) return { became: 'dropped' }
-    const session = { ...order.session, id: order.newId() }
+    const session = { ...order.session, ...this.#revocations?.canRevoke && { id: order.newId() } }
     try {
       const outcome = await this.#create({ ...order, session, carried: [] }, rest, [], deadline)
       return { ...outcome, hasDropped: true } as Outcome
