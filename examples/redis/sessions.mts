@@ -1,6 +1,6 @@
 import type { createClient } from 'redis'
-import type { UserSessions } from '../login/app.js'
-import type { RedisSessionStore } from './store.js'
+import type { UserSessions } from '../login/app.mjs'
+import type { RedisSessionStore } from './store.mjs'
 
 type Client = Pick<ReturnType<typeof createClient>, 'multi' | 'zRange' | 'zRem'>
 

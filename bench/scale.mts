@@ -1,13 +1,13 @@
 import { parseArgs } from 'node:util'
 import type autocannon from 'autocannon'
-import { lineCharts } from './chart.js'
-import type { LineChart } from './chart.js'
-import { load, rows, run, start, stop, warmUp } from './load.js'
-import type { Target } from './load.js'
-import { peers } from './peers.js'
-import type { Variation } from './peers.js'
-import { date, publish, setting, table } from './results.js'
-import { fit, median, ratios, showSpread, spread } from './stats.js'
+import { lineCharts } from './chart.mjs'
+import type { LineChart } from './chart.mjs'
+import { load, rows, run, start, stop, warmUp } from './load.mjs'
+import type { Target } from './load.mjs'
+import { peers } from './peers.mjs'
+import type { Variation } from './peers.mjs'
+import { date, publish, setting, table } from './results.mjs'
+import { fit, median, ratios, showSpread, spread } from './stats.mjs'
 
 const { values: { quick } } = parseArgs({ options: { quick: { type: 'boolean', default: false } } })
 const rounds = quick ? 2 : 10

@@ -1,12 +1,12 @@
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
-import { check } from './check.js'
-import { rows, run, start, stop, warmUp } from './load.js'
-import type { Sample, Target } from './load.js'
-import { peers } from './peers.js'
-import { chart, report } from './report.js'
-import type { Run } from './report.js'
-import { publish } from './results.js'
+import { check } from './check.mjs'
+import { rows, run, start, stop, warmUp } from './load.mjs'
+import type { Sample, Target } from './load.mjs'
+import { peers } from './peers.mjs'
+import { chart, report } from './report.mjs'
+import type { Run } from './report.mjs'
+import { publish } from './results.mjs'
 
 const { values } = parseArgs({
   options: {

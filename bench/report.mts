@@ -1,9 +1,9 @@
-import { barChart } from './chart.js'
-import { rows } from './load.js'
-import type { Sample } from './load.js'
-import { peers } from './peers.js'
-import { date, setting, table } from './results.js'
-import { median, ratios, showSpread, spread } from './stats.js'
+import { barChart } from './chart.mjs'
+import { rows } from './load.mjs'
+import type { Sample } from './load.mjs'
+import { peers } from './peers.mjs'
+import { date, setting, table } from './results.mjs'
+import { median, ratios, showSpread, spread } from './stats.mjs'
 
 /** One run: how it was made, and the samples of every round by row and peer. */
 export interface Run {

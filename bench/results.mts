@@ -5,7 +5,7 @@ export const date = new Date().toISOString().slice(0, 10)
 
 /** By its path: some packages do not export their package.json. */
 function version (name: string): string {
-  const url = new URL(`../../../node_modules/${name}/package.json`, import.meta.url)
+  const url = new URL(`../../node_modules/${name}/package.json`, import.meta.url)
   return (JSON.parse(readFileSync(url, 'utf8')) as { version: string }).version
 }
 
@@ -27,7 +27,7 @@ export function publish (name: string, text: string, svg: string, whole: boolean
     console.error('Not written to bench/results: not a full run.')
     return
   }
-  const folder = new URL('../../../bench/results/', import.meta.url)
+  const folder = new URL('../../bench/results/', import.meta.url)
   const file = `${name}-node${process.versions.node.split('.')[0]}`
   mkdirSync(folder, { recursive: true })
   writeFileSync(new URL(`${file}.md`, folder), text)

@@ -6,8 +6,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOption
 import sessionPlugin, { denylist } from 'fastify-sealed-session'
 import type { SessionInfo, SessionOptions } from 'fastify-sealed-session'
 import Keyv from 'keyv'
-import { checkPassword } from '../login/users.js'
-import { chatPage, loginPage } from './views.js'
+import { checkPassword } from '../login/users.mjs'
+import { chatPage, loginPage } from './views.mjs'
 
 declare module 'fastify-sealed-session' {
   interface SessionData {

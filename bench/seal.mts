@@ -6,10 +6,10 @@ import { parseSealerOptions } from '../lib/options/options.js'
 import { randomId } from '../lib/seal/random.js'
 import { SessionSealer } from '../lib/seal/sealer.js'
 import type { SealerOptions } from '../types/index.js'
-import { lineCharts } from './chart.js'
-import { secret } from './peers.js'
-import { date, publish, setting, table } from './results.js'
-import { fit, median, ratios, showSpread, spread } from './stats.js'
+import { lineCharts } from './chart.mjs'
+import { secret } from './peers.mjs'
+import { date, publish, setting, table } from './results.mjs'
+import { fit, median, ratios, showSpread, spread } from './stats.mjs'
 
 const { values: { quick } } = parseArgs({ options: { quick: { type: 'boolean', default: false } } })
 const rounds = quick ? 2 : 7

@@ -1,6 +1,6 @@
-import { cookieOf } from './load.js'
-import type { Target } from './load.js'
-import { user } from './peers.js'
+import { cookieOf } from './load.mjs'
+import type { Target } from './load.mjs'
+import { user } from './peers.mjs'
 
 interface Answer {
   status: number

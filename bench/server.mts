@@ -2,8 +2,8 @@ import cluster from 'node:cluster'
 import type { Worker } from 'node:cluster'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import { peerOf } from './peers.js'
-import type { Variation } from './peers.js'
+import { peerOf } from './peers.mjs'
+import type { Variation } from './peers.mjs'
 
 // A peer in a process of its own, so that what it costs is what the process costs.
 const [peer, variationJson = '{}'] = process.argv.slice(2) as [string, string?]
@@ -35,7 +35,7 @@ if (variation.workers !== undefined && cluster.isPrimary) {
   process.on('message', async () => process.send!(await cpuOfAll(workers)))
   process.send!(ports[0])
 } else {
-  const { serve } = await import(`./${peerOf(peer).framework}.js`) as typeof import('./fastify.js')
+  const { serve } = await import(`./${peerOf(peer).framework}.mjs`) as typeof import('./fastify.mjs')
   const server = await serve(peer, variation)
   process.on('message', (what: 'cpu' | 'memory') => process.send!(tell(what)))
   process.send!((server.address() as AddressInfo).port)

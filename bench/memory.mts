@@ -4,11 +4,11 @@ import autocannon from 'autocannon'
 import { parseSealerOptions } from '../lib/options/options.js'
 import { randomId } from '../lib/seal/random.js'
 import { SessionSealer } from '../lib/seal/sealer.js'
-import { lineCharts } from './chart.js'
-import { memory, start, stop } from './load.js'
-import { secret } from './peers.js'
-import { date, publish, setting, table } from './results.js'
-import { fit, median } from './stats.js'
+import { lineCharts } from './chart.mjs'
+import { memory, start, stop } from './load.mjs'
+import { secret } from './peers.mjs'
+import { date, publish, setting, table } from './results.mjs'
+import { fit, median } from './stats.mjs'
 
 const { values } = parseArgs({ options: { minutes: { type: 'string' } } })
 const minutes = Number(values.minutes ?? 10)

@@ -1,4 +1,4 @@
-import type { Tenant } from './app.js'
+import type { Tenant } from './app.mjs'
 
 // Nothing that comes from outside is shown in these pages: where something is, escape it.
 function page (title: string, body: string): string {

@@ -1,9 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { createClient } from 'redis'
-import { buildApp } from '../login/app.js'
-import { serve } from '../serve.js'
-import { RedisUserSessions } from './sessions.js'
-import { RedisSessionStore } from './store.js'
+import { buildApp } from '../login/app.mjs'
+import { serve } from '../serve.mjs'
+import { RedisUserSessions } from './sessions.mjs'
+import { RedisSessionStore } from './store.mjs'
 
 const { REDIS_URL = 'redis://127.0.0.1:6379' } = process.env
 

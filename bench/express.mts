@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createRequire } from 'node:module'
-import { cookie, cookieName, maxAge, secret, user } from './peers.js'
+import { cookie, cookieName, maxAge, secret, user } from './peers.mjs'
 
 // As much of their types as is used here.
 type Bag = Record<string, unknown>
@@ -16,7 +16,7 @@ interface App {
 }
 
 const require = createRequire(import.meta.url)
-const load = <Exports>(name: string): Exports => require(name) as Exports
+function load<Exports> (name: string): Exports { return require(name) as Exports }
 
 interface Setup {
   session (): Handler

@@ -2,8 +2,8 @@ import Fastify from 'fastify'
 import type { FastifyInstance, FastifyRequest, FastifyServerOptions } from 'fastify'
 import sessionPlugin from 'fastify-sealed-session'
 import type { SessionOptions } from 'fastify-sealed-session'
-import { checkPassword } from '../login/users.js'
-import { contentSecurityPolicy, page } from './page.js'
+import { checkPassword } from '../login/users.mjs'
+import { contentSecurityPolicy, page } from './page.mjs'
 
 declare module 'fastify-sealed-session' {
   interface SessionData {

@@ -7,16 +7,16 @@ import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyReque
 import type { SessionStore } from 'fastify-sealed-session'
 import Keyv from 'keyv'
 import { createClient } from 'redis'
-import { RedisSessionStore } from '../examples/redis/store.js'
-import { cookie, cookieName, maxAge, secret, user, value } from './peers.js'
-import type { User, Variation } from './peers.js'
+import { RedisSessionStore } from '../examples/redis/store.mjs'
+import { cookie, cookieName, maxAge, secret, user, value } from './peers.mjs'
+import type { User, Variation } from './peers.mjs'
 
 type Bag = Record<string, unknown>
 type RedisClient = ReturnType<typeof createClient>
 
 // Without their types: each of them gives request.session a meaning of its own.
 const require = createRequire(import.meta.url)
-const load = <Exports = FastifyPluginCallback<Bag>>(name: string): Exports => require(name) as Exports
+function load<Exports = FastifyPluginCallback<Bag>> (name: string): Exports { return require(name) as Exports }
 
 /** What every peer does with a session, in its own words, the cheapest that its documentation shows. */
 interface Verbs {
@@ -84,7 +84,7 @@ async function ironSession (): Promise<Verbs> {
 }
 
 // By its own name, as users import it: what is timed is what is published.
-const us = async (): Promise<typeof import('fastify-sealed-session')> => await import('fastify-sealed-session')
+const us = async () => await import('fastify-sealed-session')
 
 async function ours (app: FastifyInstance, { secrets = 1 }: Variation, store?: SessionStore): Promise<Verbs> {
   await app.register((await us()).default, {

@@ -4,8 +4,8 @@ import { text } from 'node:stream/consumers'
 import type { SessionData } from 'fastify-sealed-session'
 import { getIronSession } from 'iron-session'
 import type { SessionOptions } from 'iron-session'
-import { checkPassword } from '../login/users.js'
-import { page } from './views.js'
+import { checkPassword } from '../login/users.mjs'
+import { page } from './views.mjs'
 
 export interface HalfOptions {
   /** The newest first, the same for both halves */

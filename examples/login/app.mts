@@ -3,8 +3,8 @@ import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
 import sessionPlugin from 'fastify-sealed-session'
 import type { SessionOptions } from 'fastify-sealed-session'
-import { checkPassword } from './users.js'
-import { homePage, loginPage, privatePage, sessionPage } from './views.js'
+import { checkPassword } from './users.mjs'
+import { homePage, loginPage, privatePage, sessionPage } from './views.mjs'
 
 declare module 'fastify-sealed-session' {
   interface SessionData {

@@ -2,9 +2,9 @@ import formbody from '@fastify/formbody'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import sessionPlugin from 'fastify-sealed-session'
-import { checkPassword } from '../login/users.js'
-import type { HalfOptions } from './next.js'
-import { page } from './views.js'
+import { checkPassword } from '../login/users.mjs'
+import type { HalfOptions } from './next.mjs'
+import { page } from './views.mjs'
 
 declare module 'fastify-sealed-session' {
   interface SessionData {

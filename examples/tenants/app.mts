@@ -3,8 +3,8 @@ import formbody from '@fastify/formbody'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import sessionPlugin, { createSealer } from 'fastify-sealed-session'
-import { checkPassword } from '../login/users.js'
-import { indexPage, tenantPage } from './views.js'
+import { checkPassword } from '../login/users.mjs'
+import { indexPage, tenantPage } from './views.mjs'
 
 declare module 'fastify-sealed-session' {
   interface SessionData {

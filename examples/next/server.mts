@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import { serve } from '../serve.js'
-import { buildApp } from './app.js'
-import { createNextServer } from './next.js'
+import { serve } from '../serve.mjs'
+import { buildApp } from './app.mjs'
+import { createNextServer } from './next.mjs'
 
 const { HOST = '127.0.0.1', PORT = '3000', NEXT_PORT = String(Number(PORT) + 1) } = process.env
 

@@ -3,8 +3,8 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import autocannon from 'autocannon'
-import { cookieName, peerOf, value } from './peers.js'
-import type { Peer, Variation } from './peers.js'
+import { cookieName, peerOf, value } from './peers.mjs'
+import type { Peer, Variation } from './peers.mjs'
 
 /** A peer's process, and cookies of people who are logged in there. */
 export interface Target extends Peer {
@@ -55,7 +55,7 @@ export function cookieOf (setCookies: string[]): string {
 export async function start (key: string, variation: Variation = {}, people = PEOPLE): Promise<Target> {
   const peer = peerOf(key)
   const env = { ...process.env, NODE_ENV: 'production' }
-  const child = fork(fileURLToPath(new URL('server.js', import.meta.url)), [key, JSON.stringify(variation)], { env, execArgv: ['--expose-gc'] })
+  const child = fork(fileURLToPath(new URL('server.mjs', import.meta.url)), [key, JSON.stringify(variation)], { env, execArgv: ['--expose-gc'] })
   const [port] = await once(child, 'message') as [number]
   const target = { ...peer, url: `http://127.0.0.1:${port}`, cookies: [] as string[], child }
   if (peer.keeps === 'nothing') target.cookies.push(`${cookieName}=${value}`)

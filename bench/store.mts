@@ -1,13 +1,13 @@
 import { parseArgs } from 'node:util'
 import { createClient } from 'redis'
 import { startRedis } from '../test/fixtures/servers.js'
-import { barChart } from './chart.js'
-import { check } from './check.js'
-import { rows, run, start, stop, warmUp } from './load.js'
-import type { Sample, Target } from './load.js'
-import { redisPeers } from './peers.js'
-import { date, publish, setting, table } from './results.js'
-import { median, ratios, showSpread, spread } from './stats.js'
+import { barChart } from './chart.mjs'
+import { check } from './check.mjs'
+import { rows, run, start, stop, warmUp } from './load.mjs'
+import type { Sample, Target } from './load.mjs'
+import { redisPeers } from './peers.mjs'
+import { date, publish, setting, table } from './results.mjs'
+import { median, ratios, showSpread, spread } from './stats.mjs'
 
 // What a session in Redis costs, all peers with the same Redis and the same data.
 
