@@ -2,8 +2,7 @@ import '@fastify/cookie'
 import type { FastifyErrorConstructor } from '@fastify/error'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
-/** A request of any server, HTTP/2 and HTTPS included, and of any type provider. */
-type AnyRequest = FastifyRequest<any, any, any, any, any, any, any, any>
+// Of any server, HTTP/2 and HTTPS included, and of any type provider and logger.
 type AnyReply = FastifyReply<any, any, any, any, any, any, any, any>
 type AnyInstance = FastifyInstance<any, any, any, any, any>
 
@@ -312,21 +311,21 @@ declare namespace sessionPlugin {
      * save). They are set on `reply` too, so a reply that is sent in the usual way carries them once.
      * @throws FST_SESSION_TOO_LARGE, FST_SESSION_NOT_SERIALIZABLE, FST_SESSION_NOT_REGISTERED, FST_SESSION_STORE
      */
-    commit(request: AnyRequest, reply: AnyReply): Promise<string[]>
+    commit(request: FastifyRequest<any, any, any, any, any, any, any, any>, reply: AnyReply): Promise<string[]>
   }
 
   /**
    * The session of a request, or an error that says why there is none.
    * @throws FST_SESSION_NOT_REGISTERED, FST_SESSION_STORE
    */
-  export function getSession (request: AnyRequest): Session
+  export function getSession (request: FastifyRequest<any, any, any, any, any, any, any, any>): Session
   /**
    * The session of a `sessionName`, with the type that its decorator was declared with.
    * @throws FST_SESSION_NOT_REGISTERED, FST_SESSION_STORE
    */
-  export function getSession<Name extends keyof FastifyRequest> (request: AnyRequest, name: Name): FastifyRequest[Name]
+  export function getSession<Name extends keyof FastifyRequest> (request: FastifyRequest<any, any, any, any, any, any, any, any>, name: Name): FastifyRequest[Name]
   /** The session of a `sessionName` that was not declared. */
-  export function getSession (request: AnyRequest, name: string): Session
+  export function getSession (request: FastifyRequest<any, any, any, any, any, any, any, any>, name: string): Session
 
   /**
    * Seals and unseals sessions without Fastify: for a script, a worker, a test, another framework.
