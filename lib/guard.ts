@@ -1,10 +1,43 @@
-import { subscribe } from 'node:diagnostics_channel'
+import { channel, subscribe } from 'node:diagnostics_channel'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Session } from '../types/index.js'
 import { errors } from './errors.js'
 
-/** Names of the sessions of an app, by its server, which all its scopes share. */
-const registered = new WeakMap<object, Set<string>>()
+type AnyRequest = FastifyRequest<any, any, any, any, any, any, any, any>
+
+/**
+ * What all copies of this package in a process share: two versions may be installed side by side, and test runners load a
+ * package anew for each file. A change of this shape needs a new key.
+ */
+interface Shared {
+  /** Names of the sessions of an app, by its server, which all its scopes share */
+  readonly registered: WeakMap<object, Set<string>>
+  /** What guards the apps of a realm, by the realm's `Object.prototype`: the copy that was loaded there last */
+  readonly guards: WeakMap<object, (app: FastifyInstance) => void>
+}
+
+const initialization = channel('fastify.initialization')
+const { registered, guards } = shared()
+
+/**
+ * Kept on the channel rather than on `globalThis`: Jest and vitest's vmThreads give each test file a global object of its own,
+ * but one process has one channel, and one subscription keeps it.
+ */
+function shared (): Shared {
+  const key = Symbol.for('fastify-sealed-session.shared.1')
+  const holder = initialization as unknown as Record<symbol, Shared>
+  holder[key] ??= subscribed({ registered: new WeakMap(), guards: new WeakMap() })
+  return holder[key]
+}
+
+function subscribed (shared: Shared): Shared {
+  subscribe('fastify.initialization', message => {
+    const { fastify: app } = message as { fastify: FastifyInstance }
+    // Not the apps of test files that have not imported this package.
+    shared.guards.get(Object.getPrototypeOf(app) as object)?.(app)
+  })
+  return shared
+}
 
 /** The request's property that holds its session's state. Shared by every copy of this package. */
 export function slotFor (name: string): symbol {
@@ -36,29 +69,20 @@ export function notRegistered (name: string, hint: keyof typeof hints): Error {
   return new errors.FST_SESSION_NOT_REGISTERED(name, hints[hint])
 }
 
-function explain (request: FastifyRequest, name: string): Error {
+function explain (request: AnyRequest, name: string): Error {
   return notRegistered(name, registered.get(request.server.server)?.has(name) ? 'scope' : 'missing')
 }
 
-/**
- * The session of a request, or an error that says why there is none.
- * @throws FST_SESSION_NOT_REGISTERED, FST_SESSION_STORE
- */
-export function getSession (request: FastifyRequest): Session
-/**
- * The session of a `sessionName`, with the type that its decorator was declared with.
- * @throws FST_SESSION_NOT_REGISTERED, FST_SESSION_STORE
- */
-export function getSession<Name extends keyof FastifyRequest> (request: FastifyRequest, name: Name): FastifyRequest[Name]
-/** The session of a `sessionName` that was not declared. */
-export function getSession (request: FastifyRequest, name: string): Session
-export function getSession (request: FastifyRequest, name = 'session'): unknown {
+export function getSession (request: AnyRequest): Session
+export function getSession<Name extends keyof FastifyRequest> (request: AnyRequest, name: Name): FastifyRequest[Name]
+export function getSession (request: AnyRequest, name: string): Session
+export function getSession (request: AnyRequest, name = 'session'): unknown {
   getSlot(request, name)
   return request[name as 'session']
 }
 
 /** What a request knows of its session. @throws FST_SESSION_NOT_REGISTERED where it has no place for one */
-export function getSlot (request: FastifyRequest, name: string): unknown {
+export function getSlot (request: AnyRequest, name: string): unknown {
   if (!(markFor(name) in request)) throw explain(request, name)
   return (request as unknown as Record<symbol, unknown>)[slotFor(name)]
 }
@@ -69,8 +93,7 @@ const guarded = Symbol('fastify-sealed-session.guarded')
  * Where this package was imported and then forgotten, `request.session` says so instead of being undefined.
  * An app that has a `session` of another make, or decorates its own, is left alone.
  */
-subscribe('fastify.initialization', message => {
-  const { fastify: app } = message as { fastify: FastifyInstance }
+guards.set(Object.prototype, app => {
   // Fastify drops request classes that nobody decorated before its onReady hooks run.
   app.decorateRequest(guarded, () => {})
   app.addHook('onReady', function guardSession (done) {

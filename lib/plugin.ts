@@ -146,10 +146,5 @@ function isSwitchedOff (request: FastifyRequest): boolean {
   return request.routeOptions.config?.session === false
 }
 
-/**
- * The plugin: `app.register(sessionPlugin, { secret })`.
- *
- * @throws through `app.ready()`: FST_SESSION_SECRET_MISSING, FST_SESSION_SECRET_WEAK, FST_SESSION_INVALID_OPTION,
- * FST_SESSION_COOKIE_NAME
- */
-export const sessionPlugin = fp<SessionOptions>(plugin, { fastify: '5.x', name: 'fastify-sealed-session' })
+/** The plugin, visible in the scope that registers it. */
+export const sessionPlugin = fp(plugin, { fastify: '5.x', name: 'fastify-sealed-session' })

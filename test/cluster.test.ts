@@ -12,7 +12,7 @@ t.test('two processes and one Redis', { skip: missing('redis-server'), timeout: 
   const redis = await startRedis()
   t.teardown(async () => await redis.stop())
   const env = { REDIS_URL: redis.url, SESSION_SECRET: secret }
-  const nodes = [new Node('redis/server.js', { ...env }), new Node('redis/server.js', { ...env })]
+  const nodes = [new Node('redis/server.mjs', { ...env }), new Node('redis/server.mjs', { ...env })]
   for (const node of nodes) await node.start()
   t.teardown(async () => { for (const node of nodes) await node.end('SIGKILL') })
   const { url, server } = await balance(nodes)

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import { createRequire } from 'node:module'
 import t from 'tap'
 import type { Test } from 'tap'
-import { buildApp } from '../examples/chat/app.js'
+import { buildApp } from '../examples/chat/app.mjs'
 import { Jar } from './fixtures/app.js'
 
 const secret = 'a secret for the example, long enough'

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import t from 'tap'
-import { buildApp } from '../examples/login/app.js'
+import { buildApp } from '../examples/login/app.mjs'
 import { Jar } from './fixtures/app.js'
 
 const root = resolve(import.meta.dirname, '..')
@@ -80,7 +80,7 @@ t.test('the session page shows data and times, and no secret', async t => {
 
 /** Starts the example as `npm start` does, on a free port, and gives the lines that it prints. */
 async function start (env: Record<string, string>): Promise<{ lines: string[], url: string | undefined, stop: () => Promise<number | null> }> {
-  const child = spawn(process.execPath, [join(root, 'dist/esm/examples/login/server.js')], {
+  const child = spawn(process.execPath, [join(root, 'build/examples/login/server.mjs')], {
     cwd: root, env: { PATH: process.env.PATH!, PORT: '0', ...env }, stdio: ['ignore', 'pipe', 'pipe']
   })
   const exited = once(child, 'exit') as Promise<[number | null]>

@@ -5,8 +5,8 @@ import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import t from 'tap'
 import type { Test } from 'tap'
-import { buildApp } from '../examples/next/app.js'
-import { createNextServer } from '../examples/next/next.js'
+import { buildApp } from '../examples/next/app.mjs'
+import { createNextServer } from '../examples/next/next.mjs'
 import { Jar } from './fixtures/app.js'
 
 const root = resolve(import.meta.dirname, '..')
@@ -129,7 +129,7 @@ t.test('while secrets change, both halves read the older cookies and seal with t
 })
 
 t.test('one command starts both halves, and ends both', async t => {
-  const child = spawn(process.execPath, [join(root, 'dist/esm/examples/next/server.js')], {
+  const child = spawn(process.execPath, [join(root, 'build/examples/next/server.mjs')], {
     cwd: root, env: { PATH: process.env.PATH!, PORT: '0', NEXT_PORT: '0', SESSION_SECRET: secret }, stdio: ['ignore', 'pipe', 'inherit']
   })
   t.teardown(() => { child.kill('SIGKILL') })

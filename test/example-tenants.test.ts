@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
-import { buildApp } from '../examples/tenants/app.js'
+import { buildApp } from '../examples/tenants/app.mjs'
 import { createSealer } from '../lib/index.js'
 import { Jar, logTo } from './fixtures/app.js'
 

@@ -297,7 +297,7 @@ declare const oldStore: ExpressStore
   })
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({
     extends: '../../tsconfig.json',
-    compilerOptions: { rootDir: '../..', noEmit: true, noUnusedLocals: false, paths: { 'fastify-sealed-session': ['../../lib/index.ts'] } },
+    compilerOptions: { rootDir: '../..', noEmit: true, noUnusedLocals: false, paths: { 'fastify-sealed-session': ['../../types/index.d.ts'] } },
     include: ['*.ts']
   }))
   let output = ''

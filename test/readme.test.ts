@@ -27,15 +27,15 @@ declare function checkPassword (body: unknown): Promise<{ id: string, name: stri
 t.test('every snippet compiles against the built package', async t => {
   t.ok(snippets.length > 8)
   // Inside the project, so that the package finds itself by its name, as a user's program finds it.
-  const folder = mkdtempSync(join(root, 'test', 'snippets-'))
+  const folder = mkdtempSync(join(root, 'snippets-'))
   t.teardown(() => { rmSync(folder, { recursive: true }) })
   snippets.forEach((code, at) => {
-    writeFileSync(join(folder, `${at}.ts`), code.includes("import Fastify from 'fastify'") ? code : given + code)
+    writeFileSync(join(folder, `${at}.mts`), code.includes("import Fastify from 'fastify'") ? code : given + code)
   })
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({
-    extends: '../../tsconfig.json',
-    compilerOptions: { rootDir: '../..', noEmit: true, noUnusedLocals: false },
-    include: ['*.ts']
+    extends: '../tsconfig.json',
+    compilerOptions: { rootDir: '..', noEmit: true, noUnusedLocals: false },
+    include: ['*.mts']
   }))
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
   const output = run(process.execPath, [tsc, '-p', folder])
@@ -50,7 +50,7 @@ t.test('the API reference is made of the docstrings, of which none is missing', 
 
 t.test('the first snippet runs as printed, and counts', async t => {
   const [first] = snippets as [string]
-  const folder = mkdtempSync(join(root, 'test', 'snippets-'))
+  const folder = mkdtempSync(join(root, 'snippets-'))
   t.teardown(() => { rmSync(folder, { recursive: true }) })
   const { outputText } = ts.transpileModule(first.replace('port: 3000', 'port: 0').replace('logger: true', 'logger: false'), {
     compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 }
@@ -68,8 +68,8 @@ t.test('the first snippet runs as printed, and counts', async t => {
 })
 
 t.test('every option, error, reason and member is in a table', async t => {
-  const types = readFileSync(join(root, 'types', 'index.ts'), 'utf8')
-  const reasons = [.../^ \* - `([\w-]+)`:/gm[Symbol.matchAll](types)].map(([, reason]) => reason!)
+  const types = readFileSync(join(root, 'types', 'index.d.ts'), 'utf8')
+  const reasons = [.../^ +\* - `([\w-]+)`:/gm[Symbol.matchAll](types)].map(([, reason]) => reason!)
   t.equal(reasons.length, 11)
   const rows = readme.split('\n').filter(line => line.startsWith('| `')).map(line => line.split(' | ')[0]!)
   for (const name of [...PLUGIN_NAMES, ...Object.keys(errors), ...reasons, ...reservedKeys]) {

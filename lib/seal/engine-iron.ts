@@ -1,10 +1,15 @@
-import * as Iron from 'iron-webcrypto'
-import type { SealOptions } from 'iron-webcrypto'
+import type { SealOptions } from 'iron-webcrypto' with { 'resolution-mode': 'import' }
 import type { IronOptions } from '../../types/index.js'
 import type { Engine, Opened } from './engine.js'
 import type { Keyring } from './keyring.js'
 import { expiryOf, hasSaltsFor } from './token.js'
 import type { Token } from './token.js'
+
+/**
+ * iron-webcrypto is ESM only, and few apps need it: it is loaded by the first seal that does. `import()` works on every Node that is
+ * supported, where `require` of an ES module does not.
+ */
+const load = (): Promise<typeof import('iron-webcrypto', { with: { 'resolution-mode': 'import' } })> => import('iron-webcrypto')
 
 const asIs = (text: unknown): string => text as string
 
@@ -17,7 +22,7 @@ const asIs = (text: unknown): string => text as string
 export class IronEngine implements Engine {
   readonly sync = false
   readonly #keyring: Keyring
-  readonly #options: SealOptions
+  readonly #given: IronOptions
   readonly #encode: (data: unknown) => string
   readonly #decode: (text: string) => unknown
 
@@ -25,26 +30,22 @@ export class IronEngine implements Engine {
     this.#keyring = keyring
     this.#encode = options.encode ?? JSON.stringify
     this.#decode = options.decode ?? JSON.parse
-    this.#options = {
-      ...Iron.defaults,
-      ...options,
-      encryption: { ...Iron.defaults.encryption, ...options.encryption },
-      integrity: { ...Iron.defaults.integrity, ...options.integrity },
-      // The expiry is checked above this engine, once the MAC has held.
-      timestampSkewSec: Infinity,
-      encode: asIs,
-      decode: asIs
-    }
+    this.#given = options
   }
 
-  seal (text: string, expiresAt: number): Promise<string> {
-    const now = Date.now() + this.#options.localtimeOffsetMsec
+  async seal (text: string, expiresAt: number): Promise<string> {
+    const sealed = this.#encode(JSON.parse(text))
+    const Iron = await load()
+    const options = this.#optionsOver(Iron.defaults)
+    const now = Date.now() + options.localtimeOffsetMsec
     const { id, secret } = this.#keyring.newest
-    return Iron.seal(this.#encode(JSON.parse(text)), { id, secret }, { ...this.#options, ttl: expiresAt - now })
+    return await Iron.seal(sealed, { id, secret }, { ...options, ttl: expiresAt - now })
   }
 
   async open (token: Token): Promise<Opened> {
     const candidates = this.#keyring.candidates(token.id)
+    const Iron = await load()
+    const options = this.#optionsOver(Iron.defaults)
     let reason: 'malformed' | 'tampered' = 'malformed'
     for (const key of candidates) {
       if (!hasSaltsFor(key, token)) continue
@@ -52,7 +53,7 @@ export class IronEngine implements Engine {
       const sealed = `${token.signed}*${token.integritySalt}*${token.mac}`
       let text: string
       try {
-        text = await Iron.unseal(sealed, key.secret, this.#options) as string
+        text = await Iron.unseal(sealed, key.secret, options) as string
       } catch {
         continue
       }
@@ -63,5 +64,19 @@ export class IronEngine implements Engine {
       }
     }
     return { ok: false, reason: this.#keyring.reasonFor(token.id, reason) }
+  }
+
+  #optionsOver (defaults: SealOptions): SealOptions {
+    const given = this.#given
+    return {
+      ...defaults,
+      ...given,
+      encryption: { ...defaults.encryption, ...given.encryption },
+      integrity: { ...defaults.integrity, ...given.integrity },
+      // The expiry is checked above this engine, once the MAC has held.
+      timestampSkewSec: Infinity,
+      encode: asIs,
+      decode: asIs
+    }
   }
 }

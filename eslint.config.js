@@ -1,3 +1,0 @@
-import neostandard from 'neostandard'
-
-export default neostandard({ ts: true, ignores: ['dist', '.tap', 'coverage', 'bench/results'] })

@@ -1,0 +1,3 @@
+import { register } from 'node:module'
+
+register('./commonjs.mjs', import.meta.url)
