@@ -1,3 +1,4 @@
+const { test } = require('@jest/globals')
 const Fastify = require('fastify')
 const sessionPlugin = require('fastify-sealed-session')
 const { check } = require('../check.cjs')

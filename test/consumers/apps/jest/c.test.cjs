@@ -1,4 +1,5 @@
 // One that has not imported the package, in the process of two that have.
+const { expect, test } = require('@jest/globals')
 const Fastify = require('fastify')
 
 test('an app without a session', async () => {

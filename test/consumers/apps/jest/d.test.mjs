@@ -1,3 +1,4 @@
+import { test } from '@jest/globals'
 import Fastify from 'fastify'
 import sessionPlugin, { getSession } from 'fastify-sealed-session'
 import { check } from '../check.cjs'
