@@ -78,7 +78,7 @@ for (const version of ['20', '22', '24', '26']) {
   row(`node:test on Node ${version}`, () => { run(plain(), nodeOf(version), ['--test', 'node.test.mjs']) })
 }
 
-// @fastify/cookie 11.1 imports an ES module when it is registered, which these need a flag for, or the version before.
+// @fastify/cookie 11.1.1 and later import an ES module when it is registered, which needs a flag in these, or an older version.
 const older = () => install('older', ['@fastify/cookie@10.0.0', 'jest@30', 'vitest@4'])
 const modules = { env: { NODE_OPTIONS: '--experimental-vm-modules' } }
 const jest = (folder, files, options) => { run(folder, bin(folder, 'jest'), ['--rootDir=jest', '--runInBand', `--testMatch=**/${files}`], options) }
