@@ -1,0 +1,125 @@
+import t from 'tap'
+import { denylist } from '../lib/index.js'
+import type { StandardSchema } from '../lib/index.js'
+import { Jar, makeApp } from './fixtures/app.js'
+import { Deferred } from './fixtures/gates.js'
+import { clears, copyOf, makeNode, seen, startOn } from './fixtures/nodes.js'
+import { TestStore } from './fixtures/stores.js'
+
+// What seldom happens, one case at a time.
+
+t.test('a logout that is clicked twice clears the cookie once: by the second answer there may be a newer one', async t => {
+  for (const kind of ['store', 'denylist', 'both']) {
+    const store = new TestStore()
+    const node = await makeNode({ ...kind !== 'denylist' && { store }, ...kind !== 'store' && { isRevoked: denylist(store) } })
+    const jar = await startOn(node)
+    const late = copyOf(jar).get('/late/logout')
+    await node.gates.arrival('logout')
+    t.ok(clears((await jar.get('/logout')).setCookies))
+    node.gates.open('logout')
+    const { status, setCookies } = await late
+    t.same([status, setCookies], [200, []], kind)
+  }
+})
+
+t.test('a logout that waits in vain for a commit of its own request clears the cookie', async t => {
+  const store = new TestStore()
+  const hang = new Deferred()
+  const node = await makeNode({ store, storeTimeout: 0.05 }, {
+    both: (request, reply) => {
+      request.session.note = 'x'
+      node.app.session.commit(request, reply).catch(() => {})
+      request.session.destroy()
+    }
+  })
+  const jar = await startOn(node)
+  store.before.set('set', async () => { await hang.promise })
+  const { status, setCookies } = await jar.get('/both')
+  t.equal(status, 503)
+  t.ok(clears(setCookies))
+  hang.resolve()
+})
+
+t.test('a logout works where the schema throws, and a list is asked', async t => {
+  let throws = false
+  const schema: StandardSchema = {
+    '~standard': {
+      version: 1,
+      vendor: 'own',
+      validate (value) {
+        if (throws) throw new Error('of the schema')
+        return { value }
+      }
+    }
+  }
+  const node = await makeNode({ schema, isRevoked: denylist(new TestStore()) })
+  const jar = await startOn(node)
+  throws = true
+  t.match(await jar.get('/data'), { status: 500, json: { message: 'of the schema' } })
+  t.ok(clears((await jar.get('/logout')).setCookies))
+})
+
+t.test('an entry that is spoilt, or gone by what touch says, while a request is under way is not written', async t => {
+  for (const kind of ['spoilt', 'touch'] as const) {
+    const store = new TestStore('touch')
+    const node = await makeNode({ store })
+    const jar = await startOn(node)
+    const act = kind === 'spoilt' ? 'change' : 'touch'
+    const late = copyOf(jar).get(`/late/${act}`)
+    await node.gates.arrival(act)
+    if (kind === 'spoilt') for (const entry of store.entries.values()) entry.value = 'not JSON'
+    else store.touch = async () => false as never
+    node.gates.open(act)
+    t.same((await late).setCookies, [], kind)
+    t.match(node.lines, [{ msg: /another request ended the session/ }])
+  }
+})
+
+t.test('a large session that shrinks too late keeps its entry for its whole time', async t => {
+  const store = new TestStore('replace')
+  const hang = new Deferred()
+  const app = await makeApp({ store, storage: 'overflow', idleTimeout: 1000, storeTimeout: 0.05 }, {
+    '/big': request => { request.session.note = 'x'.repeat(5000); request.session.views = 1 },
+    '/small': request => { delete request.session.note }
+  })
+  const jar = new Jar(app)
+  await jar.get('/big')
+  store.before.set('replace', async () => { await hang.promise })
+  t.equal((await jar.get('/small')).status, 503)
+  store.before.clear()
+  hang.resolve()
+  for (let turn = 0; turn < 20; turn++) await new Promise(resolve => { setImmediate(resolve) })
+  const { expiresAt } = [...store.entries.values()][0]!
+  t.ok(expiresAt > Date.now() + 900_000)
+})
+
+t.test('where the rest of a login cannot be saved, nothing of it stays in the store', async t => {
+  const [store, list] = [new TestStore(), new TestStore()]
+  const node = await makeNode({ store, isRevoked: denylist(list) }, {
+    keep: request => { request.session.regenerate(['user']); request.session.note = 'own' }
+  })
+  const jar = await startOn(node)
+  const late = copyOf(jar).get('/late/keep')
+  await node.gates.arrival('keep')
+  await jar.get('/logout')
+  let sets = 0
+  store.before.set('set', () => { if (++sets === 2) throw new Error('down') })
+  node.gates.open('keep')
+  t.equal((await late).status, 503)
+  for (let turn = 0; turn < 20; turn++) await new Promise(resolve => { setImmediate(resolve) })
+  t.same(store.values, [])
+})
+
+t.test('a login whose first save ended the old session by half is an error, not an answer without its data', async t => {
+  const store = new TestStore('replace')
+  const node = await makeNode({ store }, {
+    retry: async (request, reply) => {
+      request.session.regenerate(['user'])
+      await node.app.session.commit(request, reply).catch(() => { store.fails.clear() })
+    }
+  })
+  const jar = await startOn(node)
+  store.fails.set('delete', new Error('once'))
+  t.match(await jar.get('/retry'), { status: 503, json: { code: 'FST_SESSION_STORE' } })
+  t.same((await seen(jar)).data, {})
+})
