@@ -123,3 +123,42 @@ t.test('a login whose first save ended the old session by half is an error, not 
   t.match(await jar.get('/retry'), { status: 503, json: { code: 'FST_SESSION_STORE' } })
   t.same((await seen(jar)).data, {})
 })
+
+t.test('a commit on a hijacked reply over a session that another request has emptied is lost, and that is said', async t => {
+  for (const replaces of [false, true]) {
+    const store = replaces ? new TestStore('replace') : new TestStore()
+    const node = await makeNode({ store }, {
+      live: async (request, reply) => {
+        reply.hijack()
+        reply.raw.writeHead(200)
+        request.session.note = 'late'
+        t.same(await node.app.session.commit(request, reply), [])
+        reply.raw.end()
+      }
+    })
+    const jar = await startOn(node)
+    const live = copyOf(jar).get('/late/live')
+    await node.gates.arrival('live')
+    await jar.get('/clear')
+    node.gates.open('live')
+    await live
+    t.match(node.lines, [{ msg: /the change is lost/ }])
+  }
+})
+
+t.test('a small session of storage overflow keeps its data over a regenerate(), however its request overlaps', async t => {
+  const store = new TestStore('replace')
+  const node = await makeNode({ store, storage: 'overflow' }, {
+    keep: request => { request.session.regenerate(['user']) },
+    big: request => { request.session.note = 'x'.repeat(5000) }
+  })
+  const jar = await startOn(node)
+  const late = copyOf(jar)
+  const keeping = late.get('/late/keep')
+  await node.gates.arrival('keep')
+  await jar.get('/big')
+  node.gates.open('keep')
+  await keeping
+  t.match((await seen(late)).data, { user: { id: 'u1' } })
+  t.equal((await seen(jar)).reason, 'not-stored', 'the entry that was made meanwhile ends with the old session')
+})

@@ -160,5 +160,5 @@ function read (raw: string | undefined, base: Content, sealedAt: number | undefi
   const entry: Entry | string | undefined = raw === undefined ? undefined : decodeEntry(raw)
   if (entry === 'emptied') return { text: EMPTY, idle: base.idle }
   if (typeof entry !== 'object') return entry === undefined ? undefined : 'over'
-  return sealedAt !== undefined && (entry.writtenAt ?? 0) < sealedAt ? undefined : entry
+  return sealedAt !== undefined && (entry.writtenAt ?? 0) <= sealedAt ? undefined : entry
 }
