@@ -162,3 +162,17 @@ t.test('a small session of storage overflow keeps its data over a regenerate(), 
   t.match((await seen(late)).data, { user: { id: 'u1' } })
   t.equal((await seen(jar)).reason, 'not-stored', 'the entry that was made meanwhile ends with the old session')
 })
+
+t.test('a logout whose commit failed over what was set after it is a logout, once that is taken back', async t => {
+  const node = await makeNode({}, {
+    end: async (request, reply) => {
+      request.session.destroy()
+      request.session.any = 10n
+      await t.rejects(node.app.session.commit(request, reply), { code: 'FST_SESSION_NOT_SERIALIZABLE' })
+      delete request.session.any
+    }
+  })
+  const { status, setCookies } = await (await startOn(node)).get('/end')
+  t.equal(status, 200)
+  t.ok(clears(setCookies))
+})
