@@ -154,7 +154,7 @@ async function logOf (t: Test, options: object, returns: boolean): Promise<strin
   await app.register(sessionPlugin, { secret: process.env.SESSION_SECRET, ...options })
   app.get('/', async (request, reply) => {
     request.session.views = 1
-    void reply.send({ ok: true })
+    reply.send({ ok: true })
     if (returns) return reply
   })
   const response = await fetch(await serve(t, app))
