@@ -34,7 +34,7 @@ t.test('signed cookies of secure-session', async t => {
   for (const [kind, edit] of [['with the secret of the app', withOwn], ['with the secret that the old plugin derives', signed]] as const) {
     await t.test(kind, async t => {
       const old = await loginAt(await serve(t, await oldApp(name, {}, edit)))
-      t.match(old, [['session', /\.\w/]])
+      t.match(old, [['session', /\./]])
       const jar = browser(await appWith(name, {}, 'migrate(app', edit), ...old)
       t.same((await jar.get('/me')).json, { name: 'Ada' })
       t.same([...jar.cookies.keys()], ['sid'])

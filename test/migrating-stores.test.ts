@@ -131,7 +131,7 @@ t.test('a store class of your own', async t => {
     destroy (id: string, done?: (error?: unknown) => void): void { this.entries.delete(id); done?.() }
   }
   const store = new OwnStore()
-  await t.rejects(Fastify().register(sessionPlugin, { secret, store: store as never }).ready(), { code: 'FST_SESSION_INVALID_OPTION' }, 'is rejected as it is')
+  await t.rejects(async () => { await Fastify().register(sessionPlugin, { secret, store: store as never }) }, { code: 'FST_SESSION_INVALID_OPTION' }, 'is rejected as it is')
 
   const app = Fastify()
   await app.register(sessionPlugin, { secret, store: fromExpressStore(store) })
