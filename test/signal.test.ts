@@ -180,7 +180,7 @@ t.test('a session in a cookie ends with its seal, a large one that became small 
     const { acts, signals } = holding(600)
     const { app } = await makeNode({ idleTimeout: 1000, ...options }, { ...acts, big: request => { request.session.note = 'x'.repeat(5000) }, small: request => { request.session.note = 'x' } })
     const jar = await startOn({ app } as Node, options.store === undefined ? '/start' : '/big')
-      copyOf(jar).get('/hold').catch(() => undefined)
+    copyOf(jar).get('/hold').catch(() => undefined)
     await turns()
     if (options.store !== undefined) {
       await jar.get('/small')
