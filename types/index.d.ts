@@ -68,7 +68,7 @@ declare namespace sessionPlugin {
     /** `HttpOnly`; default `true` */
     httpOnly?: boolean | undefined
     /** `SameSite`; default `lax`. `true` is `strict`, `false` leaves it out, `none` needs `secure: true` */
-    sameSite?: 'lax' | 'strict' | 'none' | boolean | undefined
+    sameSite?: 'lax' | 'strict' | 'none' | 'Lax' | 'Strict' | 'None' | boolean | undefined
     /** `Secure`; default `true` where `NODE_ENV` is `production`, else `auto`, which follows `request.protocol` */
     secure?: boolean | 'auto' | undefined
     /** `Priority` (Chromium); default none */
@@ -104,10 +104,14 @@ declare namespace sessionPlugin {
     decode?: (text: string) => unknown
   }
 
-  /** Text of 32 characters or more, or exactly 32 bytes, which Iron uses as the raw key. */
+  /** A string of at least 32 characters, or exactly 32 bytes, which Iron uses as the raw key. */
   export type SecretValue = string | Uint8Array
-  /** A secret, with an id of your own (`\w+`) or without; without one, an id is derived from it. */
-  export type Secret = SecretValue | { id: string, secret: SecretValue }
+  /**
+   * A secret, with or without an id of your own (`\w+`, written into the seal); without one, an id is derived from the secret.
+   * `encryption` and `integrity` are Iron's two passwords; `interop: 'iron-session'` does not support them.
+   */
+  export type Secret =
+    SecretValue | { id: string, secret: SecretValue } | { id?: string | undefined, encryption: SecretValue, integrity: SecretValue }
 
   /** What a schema says of data: issues, or the data that it returns. */
   export type StandardSchemaResult = { readonly value: unknown, readonly issues?: undefined } | { readonly issues: readonly unknown[] }
@@ -124,8 +128,11 @@ declare namespace sessionPlugin {
 
   /** What `createSealer` takes; the plugin takes these too. */
   export interface SealerOptions {
-    /** One secret or several, newest first: the first seals, all unseal. Required */
-    secret: Secret | readonly Secret[] | undefined
+    /**
+     * Required. One secret or several, newest first: the first seals, all unseal. `undefined` after the first is skipped, so that an
+     * older secret may be missing from the environment
+     */
+    secret: Secret | ReadonlyArray<Secret | undefined> | undefined
     /** Name of the request's and the instance's decorator, bound into every seal; default `session` */
     sessionName?: string | undefined
     /** Seconds without use after which a session ends; default 1 209 600 (14 days) */
