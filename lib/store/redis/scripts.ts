@@ -26,11 +26,12 @@ local function idsOf (index)
   return redis.call('ZRANGE', index, 0, -1)
 end
 
+-- A server that is full rejects a script at its first write only, if that takes memory: so ZADD comes first.
 local function list (index, id, ttl)
   local moment = now()
-  redis.call('ZREMRANGEBYSCORE', index, '-inf', moment - GRACE)
   local known = redis.call('ZSCORE', index, id)
   if not known or tonumber(known) < moment + ttl then redis.call('ZADD', index, moment + ttl, id) end
+  redis.call('ZREMRANGEBYSCORE', index, '-inf', moment - GRACE)
   if redis.call('PTTL', index) < ttl + GRACE then redis.call('PEXPIRE', index, ttl + GRACE) end
   return moment + ttl
 end
@@ -49,8 +50,8 @@ function script (text: string): Script {
 const MOVE = `
 local function move (id, was, user, ttl)
   local prefix = string.sub(KEYS[1], 1, -1 - #id)
-  if was ~= '' and was ~= user then redis.call('ZREM', prefix .. 'user:' .. was, id) end
   if user ~= '' then list(prefix .. 'user:' .. user, id, ttl) end
+  if was ~= '' and was ~= user then redis.call('ZREM', prefix .. 'user:' .. was, id) end
 end
 `
 
@@ -70,9 +71,9 @@ return 1`)
 
 /** The entry; id, ttl. 1 if there was one */
 export const TOUCH = script(`${MOVE}
-local user = userOf(headOf(KEYS[1]))
-move(ARGV[1], user, user, ARGV[2])
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])`)
+if redis.call('PEXPIRE', KEYS[1], ARGV[2]) == 0 then return 0 end
+move(ARGV[1], '', userOf(headOf(KEYS[1])), ARGV[2])
+return 1`)
 
 /** The entry; id, channel. 1 if there was one */
 export const DELETE = script(`${MOVE}
