@@ -150,6 +150,31 @@ t.test('the end of the request waits for a commit that nobody has awaited', asyn
   t.same((await seen(browser)).data, { a: 1 })
 })
 
+t.test('a commit waits no longer than storeTimeout for an earlier one of its request, and fails then', async t => {
+  t.teardown(t.clock.enter())
+  const store = new TestStore()
+  const calls = new Gates()
+  const node: Node = await makeNode({ store, storeTimeout: 2 }, {
+    twice: async (request, reply) => {
+      store.before.set('set', async () => await calls.pass('set'))
+      bag(request).first = 1
+      const first = node.app.session.commit(request, reply)
+      bag(request).second = 1
+      const second = node.app.session.commit(request, reply)
+      await calls.arrival('set')
+      // Both have waited for so long, and neither has been told of the other's end.
+      t.clock.advance(2000)
+      for (const commit of [first, second]) await t.rejects(commit, { code: 'FST_SESSION_STORE' })
+      await t.rejects(second, { message: /an earlier save of the request did not answer in time/ })
+      store.before.clear()
+      calls.open('set')
+    }
+  })
+  const browser = await startOn(node)
+  t.equal((await browser.get('/twice')).status, 200)
+  t.same((await seen(browser)).data, { user: ada, first: 1, second: 1 }, 'the end of the request saves what they could not')
+})
+
 t.test('with a store, what changes during a commit after the headers have left is saved by the next, an end too', async t => {
   for (const change of ['change', 'logout']) {
     for (const moment of moments) {

@@ -2,8 +2,8 @@ import { Agent, get } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { makeApp, olderSecret, secret } from './fixtures/app.js'
-import { times } from './fixtures/fuzz.js'
+import { makeApp, olderSecret, secret } from '../fixtures/app.js'
+import { times } from '../fixtures/fuzz.js'
 
 /** A browser of its own: a name, and the cookie that it holds. */
 interface Person { name: string, cookie: string, views: number }

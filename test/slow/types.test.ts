@@ -2,9 +2,9 @@ import { execFileSync } from 'node:child_process'
 import { resolve } from 'node:path'
 import t from 'tap'
 
-const root = resolve(import.meta.dirname, '..')
+const root = resolve(import.meta.dirname, '../..')
 
-/** What tstyche says, and whether it is content. TypeScript 7 has no API for it: test/package.test.ts has that compiler. */
+/** What tstyche says, and whether it is content. TypeScript 7 has no API for it: test/slow/package.test.ts has that compiler. */
 function tstyche (...args: string[]): { passed: boolean, output: string } {
   const env = { ...process.env, TSTYCHE_NO_COLOR: 'true', TSTYCHE_NO_INTERACTIVE: 'true' }
   const bin = resolve(root, 'node_modules', '.bin', 'tstyche')

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
-import { olderSecret, secret } from './fixtures/app.js'
-import { balance, Browser, Node } from './fixtures/cluster.js'
-import { missing, startRedis } from './fixtures/servers.js'
+import { olderSecret, secret } from '../fixtures/app.js'
+import { balance, Browser, Node } from '../fixtures/cluster.js'
+import { missing, startRedis } from '../fixtures/servers.js'
 
 // Two processes of the Redis example and one Redis, behind a balancer that gives each request to the other process.
 

@@ -10,12 +10,12 @@ import { createClient } from 'redis'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
-import { denylist, fromExpressStore } from '../lib/index.js'
-import type { SessionStore } from '../lib/index.js'
-import { RedisSessionStore } from '../examples/redis/store.mjs'
-import { count, Jar, makeApp, read } from './fixtures/app.js'
-import { missing, startPostgres, startRedis } from './fixtures/servers.js'
-import type { Server } from './fixtures/servers.js'
+import { denylist, fromExpressStore } from '../../lib/index.js'
+import type { SessionStore } from '../../lib/index.js'
+import { RedisSessionStore } from '../../examples/redis/store.mjs'
+import { count, Jar, makeApp, read } from '../fixtures/app.js'
+import { missing, startPostgres, startRedis } from '../fixtures/servers.js'
+import type { Server } from '../fixtures/servers.js'
 
 // The stores that people use, on real servers of our own.
 

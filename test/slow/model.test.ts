@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fc from 'fast-check'
 import t from 'tap'
-import { Jar, makeApp, olderSecret, secret } from './fixtures/app.js'
-import { runs } from './fixtures/fuzz.js'
+import { Jar, makeApp, olderSecret, secret } from '../fixtures/app.js'
+import { runs } from '../fixtures/fuzz.js'
 
 // A model of the session in plain words, and the plugin beside it, over random sequences of requests, failures
 // and moves of the clock. Whatever the plugin does must be what the model says.
