@@ -130,7 +130,7 @@ for (const [version, kind] of Object.entries(versions)) {
 
   t.test(`${version}: a call that is answered late, after its request has given up, disturbs nobody`, async t => {
     const adapter = new Adapter(hides)
-    const node = await makeNode({ store: make(adapter), storeTimeout: 0.05 })
+    const node = await makeNode({ store: make(adapter), storeTimeout: 0.3 })
     const slow = await startOn(node)
     const [key] = adapter.entries.keys()
     const other = await startOn(node)
