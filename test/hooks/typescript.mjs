@@ -26,25 +26,27 @@ export async function resolve (specifier, context, nextResolve) {
 
 export async function load (url, context, nextLoad) {
   if (!isOurs(url) || !/\.m?ts$/.test(url)) return await nextLoad(url, context)
-  // The tests and the examples are ES modules, lib is CommonJS.
-  const format = url.startsWith(lib) ? 'commonjs' : 'module'
   // The next hooks are tap's. One notes which files a test has loaded; in a process that a test starts, another may compile them.
-  const [source] = await Promise.all([readFile(new URL(url), 'utf8'), nextLoad(url, { ...context, format: 'module' })])
-  return { format, source: await compileOnce(url, source, format), shortCircuit: true }
+  const [compiled] = await Promise.all([compileOnce(url), nextLoad(url, { ...context, format: 'module' })])
+  return { ...compiled, shortCircuit: true }
 }
 
-async function compileOnce (url, source, format) {
+/** What Node is to run for a source file, from the cache if possible. */
+export async function compileOnce (url) {
+  const source = await readFile(new URL(url), 'utf8')
+  // The tests and the examples are ES modules, lib is CommonJS.
+  const format = url.startsWith(lib) ? 'commonjs' : 'module'
   const hash = createHash('sha256').update(tools).update(url).update(source).digest('hex')
   const file = new URL(url.slice(root.href.length).replaceAll('/', '+') + '.json', cache)
   const cached = JSON.parse(await readFile(file, 'utf8').catch(() => 'null'))
-  if (cached?.hash === hash) return cached.code
+  if (cached?.hash === hash) return { format, source: cached.code }
   const code = await compile(url, source, format)
   await mkdir(cache, { recursive: true })
   // Another process may be reading the file, so replace it in one step.
   const written = fileURLToPath(file) + `.${process.pid}`
   await writeFile(written, JSON.stringify({ hash, code }))
   await rename(written, file)
-  return code
+  return { format, source: code }
 }
 
 async function compile (url, source, format) {
