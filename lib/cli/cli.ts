@@ -53,15 +53,15 @@ async function inspect (cookie: string | undefined, name: string | undefined, te
   const interop = token.endsWith(VERSION_SUFFIX) ? 'iron-session' : 'iron'
   const options = parseSealerOptions({ secret: terminal.env.SESSION_SECRET, sessionName: name, interop })
   // Whatever the app's options, and wherever it keeps its data: here is what the cookie says.
-  const sealer = new SessionSealer({ ...options, storage: 'overflow' })
+  const sealer = new SessionSealer({ ...options, storage: 'overflow', opensBound: true })
   const result = await sealer.unseal(token)
   if (!result.ok) {
     terminal.stderr.write(`the cookie does not open: ${result.reason}\n`)
     return 1
   }
   const { envelope, expiresAt: sealExpiresAt } = result.verified
-  const { id, createdAt, expiresAt } = sealer.times.describe(envelope, sealExpiresAt, null, false)
+  const { id, createdAt, expiresAt, bound } = sealer.times.describe(envelope, sealExpiresAt, null, false)
   const data = envelope.stored ? 'in the store, under the id' : result.data
-  terminal.stdout.write(`${JSON.stringify({ data, id, createdAt, expiresAt }, undefined, 2)}\n`)
+  terminal.stdout.write(`${JSON.stringify({ data, id, createdAt, expiresAt, ...bound && { bound } }, undefined, 2)}\n`)
   return 0
 }

@@ -46,6 +46,7 @@ export function denylist (store: SessionStore): RevocationList {
     }
   }
   lists.set(store, list)
+  stores.set(list, store)
   return list
 }
 
@@ -54,3 +55,7 @@ const successorOf = (id: string): string => `successor:${id}`
 
 /** One list for each store, so that all that use it see each other's writes. */
 const lists = new WeakMap<object, RevocationList>()
+const stores = new WeakMap<RevocationList, SessionStore>()
+
+/** The store of a list that `denylist` made. */
+export const storeOf = (list: RevocationList): SessionStore | undefined => stores.get(list)
