@@ -117,7 +117,7 @@ t.test('what is no store is refused, by name', t => {
 t.test('a denylist keeps nothing for a session that cannot come back', async t => {
   const keyv = new Keyv()
   const list = denylist(keyv)
-  const info = { id: 'an-id', createdAt: new Date(), isNew: false, reason: null }
+  const info = { id: 'an-id', createdAt: new Date(), isNew: false, reason: null, bound: false, provenAt: null }
   await list.revoke({ ...info, expiresAt: new Date(Date.now() - 1) })
   t.equal(await list.check({ ...info, expiresAt: new Date() }), false)
   await list.revoke({ ...info, expiresAt: new Date(Date.now() + 60_000) })

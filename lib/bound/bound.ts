@@ -16,7 +16,7 @@ import type { MaybePromise } from '../then.js'
 import { Marks } from './marks.js'
 import { Notes } from './notes.js'
 import type { BoundConfig } from './options.js'
-import { ProofCookie } from './proofs.js'
+import { bindingIdOf, ProofCookie } from './proofs.js'
 import { Registrar } from './registrar.js'
 import { answerReload, mayBeReloaded } from './reload.js'
 import { serveRoutes } from './routes.js'
@@ -71,7 +71,11 @@ export class DeviceBound {
     const { config: { required, when }, marks, sealer: { times } } = this.#parts
     const isLate = required !== false && times.now() > createdAt + required * 1000
     if ((!isLate && marks === undefined) || !when(copy(JSON.stringify(data)), request)) return true
-    return isLate ? false : marks!.wasBound(id, times.now(), deadline!).then(wasBound => !wasBound)
+    if (isLate) return false
+    return marks!.wasBound(id, times.now(), deadline!).then(async wasBound => {
+      // A write that was under way at the registration may have put the older cookie back.
+      return !wasBound || await this.#parts.proofs.find(bindingIdOf(id), request) !== undefined
+    })
   }
 
   /** Answers the browser's own requests before any hook that comes after this, and links from other sites that came without the proof. */
@@ -101,6 +105,9 @@ export class DeviceBound {
     const { id, origin, standing, kept } = state.current
     // The proof goes with the session that it was for.
     if (origin === 'destroy' || origin === 'regenerate') proofs.drop(request, reply)
+    if (standing === 'unproven' && state.text() !== EMPTY) {
+      request.log.warn({ session: this.#parts.session.sessionName }, 'nothing is saved over a session that was not proven: the change is lost. Call regenerate() at a login')
+    }
     if (standing !== 'live' || kept === undefined || kept.text === EMPTY || state.parts === 0) return
     if (!mayRegister(request) || proofs.wasOffered(id, request) || !this.#isWanted(kept.text, request)) return
     return then(notes.seal('registration', id, config.challengeTimeout), challenge => {
