@@ -69,7 +69,9 @@ export function parseSessionOptions (options: SessionOptions): SessionConfig {
   } = options
   parseCookieName(cookieName)
   const attributes = parseCookieOptions(cookieName, cookie)
-  const deviceBound = options.deviceBound && parseDeviceBound(options.deviceBound, cookieName, attributes, sealing.interop)
+  const deviceBound = options.deviceBound === undefined
+    ? undefined
+    : parseDeviceBound(options.deviceBound, cookieName, attributes, sealing.interop)
   return Object.freeze({
     ...sealing,
     cookieName,
