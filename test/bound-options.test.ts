@@ -54,7 +54,7 @@ t.test('a prefix with parameters is refused, one without is not', async t => {
       await app.ready()
       t.ok(app.hasRoute({ method: 'POST', url: '/app/dbsc/refresh' }))
     } else {
-      await t.rejects(app.ready(), { code: 'FST_SESSION_INVALID_OPTION', message: /prefix of its scope has parameters/ })
+      await t.rejects(async () => await app.ready(), { code: 'FST_SESSION_INVALID_OPTION', message: /prefix of its scope has parameters/ })
     }
   }
 })
