@@ -12,7 +12,8 @@ import { refused } from './options/checks.js'
 import { parseSessionOptions } from './options/options.js'
 import { SessionSealer } from './seal/sealer.js'
 import { Loader } from './session/load.js'
-import { isWebsocket, Saver } from './session/save.js'
+import { isWebsocket, Notes } from './session/notes.js'
+import { Saver } from './session/save.js'
 import { SessionState } from './session/state.js'
 import { Endings } from './store/endings.js'
 import { Keeper } from './store/keeper.js'
@@ -39,7 +40,8 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
     // Few apps need it, and the others do not load it.
     : (await import('./bound/bound.js')).createDeviceBound(app, config, config.deviceBound, sealer, jar)
   const loader = new Loader(config, sealer, keeper, bound?.admit)
-  const saver = new Saver(config, sealer, keeper, jar, endings)
+  const notes = new Notes(config, sealer.times, keeper, jar, endings)
+  const saver = new Saver(config, sealer, keeper, jar, notes)
 
   app.decorate(sessionName, createManager(config, sealer, keeper, loader, saver, jar, endings) as never)
   app.decorate(markOfCookie(cookieName), true)
@@ -130,7 +132,7 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
 
   /** What changes once the response has ended cannot be saved any more; it is at least said. */
   function watch (state: SessionState, request: FastifyRequest, reply: FastifyReply): void {
-    const look = (): void => { saver.sayLost(state, request) }
+    const look = (): void => { notes.sayLost(state, request) }
     const end = (): void => {
       // What the app does with the session from now on is seen once it has done it.
       state.onLateUse ??= () => { setImmediate(look) }

@@ -7,7 +7,7 @@ import { parseIdleTimeout } from '../options/checks.js'
 import type { SessionConfig } from '../options/options.js'
 import type { Binding } from '../seal/envelope.js'
 import { randomId } from '../seal/random.js'
-import type { Sealed, Subject } from '../store/keeper.js'
+import type { Sealed, Subject } from '../store/order.js'
 import type { Facts, Status } from './policy.js'
 
 /** How exact the time is at which a listed session was seen last, in milliseconds: a read within it writes nothing. */
