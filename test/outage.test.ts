@@ -61,7 +61,7 @@ t.test('the app\'s error handler receives any store failure with its cause, and 
     t.notMatch(json.message, /10\.0\.0\.7/, 'the client does not learn where the store is')
     store.fails.clear()
     t.equal(jar.header(), cookie)
-    t.equal((await jar.get('/read')).json.views, 1, 'all is there when the store is back')
+    t.equal((await jar.get('/read')).json.views, 1, 'the data is there when the store is back')
     t.notMatch(JSON.stringify(lines), cookie.slice(20, 60))
   }
 })

@@ -187,10 +187,10 @@ t.test('an ended session stays ended even if data set after it cannot be saved',
       await jar.get('/in')
       t.match(await jar.get(url), { status: 500, setCookies: [/^session=; Max-Age=0/], headers: { vary: 'Cookie' } }, url)
       t.equal(jar.cookies.size, 0)
-      t.match(await jar.get(url), { status: 500, setCookies: [] }, 'there is none to clear')
+      t.match(await jar.get(url), { status: 500, setCookies: [] }, 'there is no cookie to clear')
     }
     await jar.get('/in')
-    t.match(await jar.get('/login'), { status: 500, setCookies: [], headers: { vary: 'Cookie' } }, 'a login that fails leaves what was')
+    t.match(await jar.get('/login'), { status: 500, setCookies: [], headers: { vary: 'Cookie' } }, 'a failed login leaves the previous session')
   }
 })
 
