@@ -10,7 +10,7 @@ import { SessionState } from './session/state.js'
 import { Deadline } from './store/deadline.js'
 import type { Keeper } from './store/keeper.js'
 
-/** `app.session` */
+/** Creates `app.session`. */
 export function createManager (
   config: SessionConfig, sealer: SessionSealer, keeper: Keeper | undefined, loader: Loader, saver: Saver, jar: CookieJar
 ): SessionManager {

@@ -272,7 +272,7 @@ t.test('Keyv as it is: a failure that it hides is a failure all the same', async
 })
 
 t.test('a Keyv that hides its failures altogether is refused', async t => {
-  await t.rejects(async () => { await makeApp({ store: new Keyv({ emitErrors: false }) }) }, { code: 'FST_SESSION_INVALID_OPTION', message: /"store" is refused: .*emitErrors/ })
+  await t.rejects(async () => { await makeApp({ store: new Keyv({ emitErrors: false }) }) }, { code: 'FST_SESSION_INVALID_OPTION', message: /"store" is invalid: .*emitErrors/ })
 })
 
 t.test('a store has one listener, however many apps use it, and one that answers false has failed', async t => {
