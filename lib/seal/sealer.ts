@@ -172,7 +172,7 @@ export function forData (
 const malformed = { ok: false, reason: 'malformed' } as const
 
 /**
- * Seals and unseals sessions without Fastify: for a script, a worker, a test, another framework.
+ * Creates a sealer, which seals and unseals sessions without Fastify: in a script, a worker, a test or another framework.
  *
  * @throws FST_SESSION_SECRET_MISSING, FST_SESSION_SECRET_WEAK, FST_SESSION_INVALID_OPTION
  * @example
