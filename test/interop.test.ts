@@ -331,9 +331,9 @@ t.test('options that conflict are rejected', async t => {
   const wrong: Array<[options: object, message: RegExp]> = [
     [{ interop: 'h3' }, /"interop" must be false or iron or iron-session/],
     [{ interop: true }, /"interop"/],
-    [{ interop: 'iron-session', iron: { integrity: { iterations: 2 } } }, /"iron" is refused/],
-    [{ interop: 'iron-session', store: new Map() }, /"store" is refused/],
-    [{ interop: 'iron', store: new Map() }, /"interop" is refused/],
+    [{ interop: 'iron-session', iron: { integrity: { iterations: 2 } } }, /"iron" is invalid/],
+    [{ interop: 'iron-session', store: new Map() }, /"store" is invalid/],
+    [{ interop: 'iron', store: new Map() }, /"interop" is invalid/],
     [{ interop: 'iron-session', secret: [secret, { id: '2', secret: olderSecret }] }, /two secrets have the id "2"/]
   ]
   for (const [options, message] of wrong) await t.rejects(async () => { await makeApp(options) }, { code: 'FST_SESSION_INVALID_OPTION', message })

@@ -272,7 +272,7 @@ t.test('a failure that Keyv hides is still a failure', async t => {
 })
 
 t.test('a Keyv with emitErrors: false is rejected, as it hides all its failures', async t => {
-  await t.rejects(async () => { await makeApp({ store: new Keyv({ emitErrors: false }) }) }, { code: 'FST_SESSION_INVALID_OPTION', message: /"store" is refused: .*emitErrors/ })
+  await t.rejects(async () => { await makeApp({ store: new Keyv({ emitErrors: false }) }) }, { code: 'FST_SESSION_INVALID_OPTION', message: /"store" is invalid: .*emitErrors/ })
 })
 
 t.test('many apps add only one listener to a shared store, and a call that returns false has failed', async t => {

@@ -31,7 +31,7 @@ t.test('a stateless session that was destroyed or regenerated is immediately rej
     const { json, setCookies } = await new Jar(there).get('/read', copy)
     t.same(json, { views: null, reason: 'revoked' }, end)
     t.same(setCookies, [], 'the browser may have a newer cookie by now')
-    t.ok(lines.some(line => line.reason === 'revoked' && line.session === 'session'))
+    t.ok(lines.some(line => line.reason === 'revoked' && line.sessionName === 'session'))
     t.same(await there.session.unseal(copy.cookie.slice('session='.length)), { ok: false, reason: 'revoked' })
     if (end === '/login') t.equal((await jar.get('/read')).json.views, 1, 'the new session continues')
   }
