@@ -48,8 +48,8 @@ class Visitor extends Jar {
     await once(client, 'open')
     const heard = async (): Promise<string> => {
       const { value: [data] } = await messages.next() as { value: [Buffer] }
-      const { name, text } = JSON.parse(data.toString()) as { name: string, text: string }
-      return `${name}: ${text}`
+      const { name, text } = JSON.parse(data.toString()) as { name?: string, text: string }
+      return name === undefined ? text : `${name}: ${text}`
     }
     return { say: text => { client.send(text) }, heard, closed }
   }
@@ -77,15 +77,15 @@ t.test('the handshake refuses pages of other origins, whatever their cookie', as
   const { host, hostname } = new URL(ada.url)
   for (const origin of ['https://example.com', `http://${hostname}:1`, 'null']) t.equal(await ada.handshake({ origin }), 403, origin)
   const { heard } = await ada.connect({ origin: `http://${host}` })
-  t.equal(await heard(), 'Ada: is here')
+  t.equal(await heard(), 'Ada has joined')
 })
 
 t.test('messages carry the name that the session knows', async t => {
   const visitor = await open(t)
   const ada = await (await visitor().logIn('ada')).connect()
   const grace = await (await visitor().logIn('grace')).connect()
-  t.equal(await ada.heard(), 'Ada: is here')
-  for (const each of [ada, grace]) t.equal(await each.heard(), 'Grace: is here')
+  t.equal(await ada.heard(), 'Ada has joined')
+  for (const each of [ada, grace]) t.equal(await each.heard(), 'Grace has joined')
   ada.say('hello')
   for (const each of [ada, grace]) t.equal(await each.heard(), 'Ada: hello')
   grace.say('{"name":"Ada","text":"hello"}')
@@ -98,7 +98,7 @@ t.test('a logout closes the sockets of its session, and no others', async t => {
   const phone = await visitor().logIn('ada')
   const tabs = [await laptop.connect(), await laptop.connect()]
   const other = await phone.connect()
-  t.equal(await other.heard(), 'Ada: is here')
+  t.equal(await other.heard(), 'Ada has joined')
   t.equal(await laptop.post('/logout'), 303)
   for (const tab of tabs) t.equal(await tab.closed, 4401)
   other.say('still here')
@@ -122,15 +122,15 @@ t.test('a login in place of another closes the sockets of the session before', a
   await jar.logIn('grace')
   t.equal(await before.closed, 4401)
   const { heard } = await jar.connect()
-  t.equal(await heard(), 'Grace: is here')
+  t.equal(await heard(), 'Grace has joined')
 })
 
 t.test('a socket does not outlive its session', async t => {
   const visitor = await open(t)
   const ada = await (await visitor().logIn('ada')).connect()
   const grace = await (await visitor().logIn('grace')).connect()
-  t.equal(await ada.heard(), 'Ada: is here')
-  t.equal(await ada.heard(), 'Grace: is here')
+  t.equal(await ada.heard(), 'Ada has joined')
+  t.equal(await ada.heard(), 'Grace has joined')
   const later = Date.now() + 15 * 24 * 60 * 60 * 1000
   t.clock.enter()
   t.clock.travel(later)
@@ -145,7 +145,7 @@ t.test('a message that is too long closes the socket of its sender alone', async
   const grace = await (await visitor().logIn('grace')).connect()
   ada.say('x'.repeat(5000))
   t.equal(await ada.closed, 1009)
-  t.equal(await grace.heard(), 'Grace: is here')
+  t.equal(await grace.heard(), 'Grace has joined')
   grace.say('hello')
   t.equal(await grace.heard(), 'Grace: hello')
 })
