@@ -34,7 +34,7 @@ export const style = `
   form { margin: 1rem 0 }
   form.box, pre, .message { border: 1px solid var(--line); border-radius: .5rem; padding: 1rem }
   label { display: block; font-weight: 600; margin-bottom: .75rem }
-  input { display: block; box-sizing: border-box; width: 100%; font: inherit; padding: .5rem; margin-top: .25rem;
+  input { display: block; box-sizing: border-box; width: 100%; font: inherit; font-weight: 400; padding: .5rem; margin-top: .25rem;
     border: 1px solid #888; border-radius: .375rem }
   button { font: inherit; font-weight: 600; min-height: 2.75rem; padding: 0 1.25rem; border: 1px solid var(--accent);
     border-radius: .375rem; background: var(--accent); color: var(--on-accent); cursor: pointer; white-space: nowrap }

@@ -102,7 +102,7 @@ t.test('in Chromium', { skip: missing && `${CHROMIUM} not installed`, timeout: 0
   }
 
   const add = async (page: Page, text: string): Promise<void> => {
-    await page.getByLabel('What is to be done?').fill(text)
+    await page.getByLabel('New task').fill(text)
     await page.keyboard.press('Enter')
     await page.getByRole('listitem').filter({ hasText: text }).waitFor()
   }
@@ -151,12 +151,12 @@ t.test('in Chromium', { skip: missing && `${CHROMIUM} not installed`, timeout: 0
     const { context, page } = await visit(t)
     await logIn(page)
     await context.clearCookies() // as the browser does at the end of Max-Age
-    await page.getByLabel('What is to be done?').fill('tea')
+    await page.getByLabel('New task').fill('tea')
     await page.getByRole('button', { name: 'Add' }).click()
     await page.getByRole('status').filter({ hasText: 'Your session has ended. Log in again.' }).waitFor()
     t.ok(await page.getByLabel('Password').isVisible())
     await logIn(page)
-    t.equal(await page.getByLabel('What is to be done?').inputValue(), 'tea', 'what was typed is still there')
+    t.equal(await page.getByLabel('New task').inputValue(), 'tea', 'what was typed is still there')
   })
 
   await t.test('a session that ended in another tab shows the login at the next click', async t => {
@@ -166,7 +166,7 @@ t.test('in Chromium', { skip: missing && `${CHROMIUM} not installed`, timeout: 0
     await tab.goto(url)
     await tab.getByRole('button', { name: 'Log out' }).click()
     await tab.getByRole('status').filter({ hasText: 'You are logged out.' }).waitFor()
-    await page.getByLabel('What is to be done?').fill('tea')
+    await page.getByLabel('New task').fill('tea')
     await page.getByRole('button', { name: 'Add' }).click()
     await page.getByRole('status').filter({ hasText: 'Your session has ended. Log in again.' }).waitFor()
     t.ok(await page.getByLabel('Password').isVisible())

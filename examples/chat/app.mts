@@ -4,10 +4,12 @@ import type { WebSocket } from '@fastify/websocket'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
 import sessionPlugin, { denylist } from 'fastify-sealed-session'
-import type { SessionInfo, SessionOptions } from 'fastify-sealed-session'
+import type { SessionOptions } from 'fastify-sealed-session'
 import Keyv from 'keyv'
 import { checkPassword } from '../login/users.mjs'
 import { addErrorPages, sendPage } from '../pages.mjs'
+import { localChannel } from './channel.mjs'
+import type { Channel } from './channel.mjs'
 import { chatPage, loginPage } from './views.mjs'
 
 declare module 'fastify-sealed-session' {
@@ -19,36 +21,32 @@ declare module 'fastify-sealed-session' {
 /** Closes a socket whose session has ended. Codes from 4000 are for applications (RFC 6455, section 7.4.2). */
 const SESSION_ENDED = 4401
 
+export interface AppOptions extends Pick<SessionOptions, 'secret' | 'store'> {
+  channel?: Channel
+  server?: FastifyServerOptions
+}
+
 /** The whole app. It does not listen yet, so that tests can use it too. */
-export async function buildApp ({ secret, server = {} }: { secret: SessionOptions['secret'], server?: FastifyServerOptions }): Promise<FastifyInstance> {
+export async function buildApp ({ secret, store, channel = localChannel(), server = {} }: AppOptions): Promise<FastifyInstance> {
   const app = Fastify(server)
   addErrorPages(app)
   await app.register(formbody)
   await app.register(websocket, { options: { maxPayload: 4096 } })
-  // With a denylist, a copy of the cookie is useless after the logout. Several processes would share a Keyv on Redis here.
-  await app.register(sessionPlugin, { secret, isRevoked: denylist(new Keyv()) })
+  // Sessions live in the store that all processes share. For a single process, the cookie and a denylist are enough: with it, a
+  // copy of the cookie is useless after the logout.
+  await app.register(sessionPlugin, { secret, ...store === undefined ? { isRevoked: denylist(new Keyv()) } : { store } })
 
-  /** Every open socket, and the session it belongs to. */
-  const members = new Map<WebSocket, SessionInfo>()
+  /** The open sockets of this process. */
+  const members = new Set<WebSocket>()
+
+  app.addHook('onReady', async () => {
+    await channel.subscribe(message => { for (const socket of members) socket.send(message) })
+  })
+  app.addHook('onClose', () => { channel.close() })
 
   /** Sends to everybody; a message without a name is the server's own. */
   function broadcast (message: { name?: string, text: string }): void {
-    for (const socket of members.keys()) socket.send(JSON.stringify(message))
-  }
-
-  function leave (sessionId: string): void {
-    for (const [socket, { id }] of members) {
-      if (id !== sessionId) continue
-      members.delete(socket)
-      socket.close(SESSION_ENDED, 'the session has ended')
-    }
-  }
-
-  /** A socket can stay open for longer than its session lives. */
-  function dropExpired (): void {
-    for (const { id, expiresAt } of members.values()) {
-      if (expiresAt <= new Date()) leave(id)
-    }
+    channel.publish(JSON.stringify(message)).catch((error: Error) => { app.log.error({ err: error }, 'a message was lost') })
   }
 
   app.get('/', async ({ session }, reply) => sendPage(reply, session.user === undefined ? loginPage() : chatPage))
@@ -57,28 +55,32 @@ export async function buildApp ({ secret, server = {} }: { secret: SessionOption
   app.post<{ Body: { name?: string, password?: string } | undefined }>('/login', async ({ body, session }, reply) => {
     const user = await checkPassword(body?.name ?? '', body?.password ?? '')
     if (user === undefined) return sendPage(reply.code(401), loginPage('Wrong name or password.'))
-    leave(session.info.id)
     session.regenerate() // a new session at every login: nothing planted in the old one survives
     session.user = user
     return await reply.redirect('/', 303)
   })
 
-  app.post('/logout', async (request, reply) => {
-    const { id } = request.session.info
-    request.session.destroy()
-    // Saved before the sockets close, so that a page that reconnects immediately is already logged out.
-    await app.session.commit(request, reply)
-    leave(id)
+  app.post('/logout', async ({ session }, reply) => {
+    session.destroy()
     return await reply.redirect('/', 303)
   })
 
   // The session is read in the handshake. It cannot be changed here, because no response follows that could set the cookie.
-  app.get('/chat', { websocket: true, onRequest: usersOnly }, (socket, { session }) => {
-    const { name } = session.user!
-    members.set(socket, session.info)
+  app.get('/chat', { websocket: true, onRequest: usersOnly }, (socket, request) => {
+    const { name } = request.session.user!
+    members.add(socket)
     socket.on('close', () => { members.delete(socket) })
+
+    // A socket could stay open for longer than its session. The signal aborts at a logout, in whatever process, and at expiry.
+    const ended = app.session.signal(request)
+    const leave = (): void => {
+      members.delete(socket) // now: a slow client takes its time to close
+      socket.close(SESSION_ENDED, 'the session has ended')
+    }
+    if (ended.aborted) return leave()
+    ended.addEventListener('abort', leave, { once: true })
+
     socket.on('message', (data: Buffer) => {
-      dropExpired()
       if (members.has(socket)) broadcast({ name, text: data.toString() })
     })
     broadcast({ text: `${name} has joined` })

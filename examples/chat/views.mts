@@ -24,6 +24,9 @@ const script = `
     else show('The connection was lost. Reload this page to join again.', 'quiet')
   }
 
+  // After the logout, the answer of the form is the next page.
+  byId('logout').onsubmit = () => { socket.onclose = null }
+
   byId('say').onsubmit = event => {
     event.preventDefault()
     if (socket.readyState !== WebSocket.OPEN) return
@@ -44,5 +47,5 @@ export const chatPage: Page = {
 <label>Message <input id="text" maxlength="1000" autocomplete="off" required></label>
 <button>Send</button>
 </form>
-<form method="post" action="/logout"><button class="plain">Log out</button></form>`
+<form id="logout" method="post" action="/logout"><button class="plain">Log out</button></form>`
 }

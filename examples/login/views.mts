@@ -2,10 +2,10 @@ import type { SessionInfo } from 'fastify-sealed-session'
 import { html, loginForm } from '../pages.mjs'
 import type { Html, Page } from '../pages.mjs'
 
-const nav = html`<a href="/">Home</a> <a href="/private">Private page</a> <a href="/session">The session</a>`
+export const nav = html`<a href="/">Home</a> <a href="/private">Private page</a> <a href="/session">The session</a>`
 
 /** Where @fastify/csrf-protection looks for the token. */
-const hiddenToken = (csrfToken: string): Html => html`<input type="hidden" name="_csrf" value="${csrfToken}">\n`
+export const hiddenToken = (csrfToken: string): Html => html`<input type="hidden" name="_csrf" value="${csrfToken}">\n`
 
 interface Home {
   user: { name: string } | undefined
@@ -13,10 +13,10 @@ interface Home {
   /** For the forms, which only users see */
   csrfToken: string | undefined
   message: string | undefined
-  everywhere: boolean
+  hasDevices: boolean
 }
 
-export function homePage ({ user, views, csrfToken = '', message, everywhere }: Home): Page {
+export function homePage ({ user, views, csrfToken = '', message, hasDevices }: Home): Page {
   const times = views === 1 ? 'once' : `${views} times`
   return {
     title: user === undefined ? 'Hello' : `Hello, ${user.name}`,
@@ -27,8 +27,8 @@ export function homePage ({ user, views, csrfToken = '', message, everywhere }: 
 ${user === undefined
   ? html`<p>You are not logged in. <a href="/login">Log in</a></p>`
   : html`<form method="post" action="/logout">${hiddenToken(csrfToken)}<button>Log out</button></form>`}
-${user && everywhere
-  ? html`<form method="post" action="/logout-everywhere">${hiddenToken(csrfToken)}<button class="plain">Log out everywhere</button></form>`
+${user && hasDevices
+  ? html`<p><a href="/devices">Where you are logged in</a></p>`
   : undefined}`
   }
 }

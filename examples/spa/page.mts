@@ -107,7 +107,7 @@ export const page = render({
 <section id="strangers" hidden>${loginForm()}</section>
 <section id="users" hidden>
 <form id="add">
-<label>What is to be done? <input id="text" name="text" maxlength="200" autocomplete="off" required></label>
+<label>New task <input id="text" name="text" maxlength="200" autocomplete="off" required></label>
 <button>Add</button>
 </form>
 <ul id="list" aria-labelledby="title"></ul>
