@@ -7,7 +7,6 @@ import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyReque
 import type { SessionStore } from 'fastify-sealed-session'
 import Keyv from 'keyv'
 import { createClient } from 'redis'
-import { RedisSessionStore } from '../examples/redis/store.mjs'
 import { cookie, cookieName, maxAge, secret, user, value } from './peers.mjs'
 import type { User, Variation } from './peers.mjs'
 
@@ -134,7 +133,7 @@ const setups: Record<string, (app: FastifyInstance, variation: Variation) => Pro
   'iron-session': ironSession,
   'this-connect-redis': oursOnConnectRedis,
   'this-connect-redis-again': oursOnConnectRedis,
-  'this-redis': async (app, variation) => await ours(app, variation, new RedisSessionStore(await redis())),
+  'this-redis': async (app, variation) => await ours(app, variation, redisStore(await redis())),
   'this-keyv': async (app, variation) => await ours(app, variation, new Keyv(new KeyvRedis(process.env.REDIS_URL!))),
   'session-connect-redis': async app => await fastifySession(app, await connectRedis())
 }
