@@ -14,7 +14,7 @@ import { TestStore } from './fixtures/stores.js'
 
 // What can no longer be saved is logged, once, with what helps; what is still being saved is not.
 
-const lost = { session: 'session', msg: /lost/ }
+const lost = { sessionName: 'session', msg: /lost/ }
 
 t.test('a change that comes after the response has ended is logged once', async t => {
   const later: Acts = {

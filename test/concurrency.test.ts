@@ -76,7 +76,7 @@ for (const [title, makeStore, processes] of topologies) {
     const ended = await run(['destroy', 'c'])
     t.same(ended.data, [], 'a session that was ended does not come back')
     t.same(ended.setCookies, [], 'nor does its late request touch the cookie, which may be a new one')
-    t.match(ended.nodes[1].lines, [{ msg: /another request ended the session/, session: 'session' }])
+    t.match(ended.nodes[1].lines, [{ msg: /another request ended the session/, sessionName: 'session' }])
 
     const moved = await run(['regenerate', 'c'])
     t.same(moved.data, [{ a: 1 }], 'a login is not undone by a request that began before it')

@@ -172,7 +172,7 @@ t.test('@fastify/websocket: in the cookie alone a change that comes after the ha
   const client = new Client(`${url}/live`, jar)
   t.same([await client.ask('count'), await client.ask('count')], [{ views: 2 }, { views: 3 }])
   t.same((await jar.get('/read')).json, { views: 1, note: null, reason: null })
-  const lost = { msg: /after the response headers were sent/, session: 'session' }
+  const lost = { msg: /after the response headers were sent/, sessionName: 'session' }
   t.match(lines.splice(0), [lost, lost], 'and each is said')
   t.same(await client.ask('change'), { views: 3, note: 'unsaved' })
   await client.end()

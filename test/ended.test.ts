@@ -36,7 +36,7 @@ for (const [title, count] of nodes) {
         const { status, setCookies } = await there.gates.during(act, slow.get(`/late/${act}`), () => browser.get(`/${end}`))
         t.same([status, setCookies], [200, []], `${act} after ${end}`)
         t.same(await seen(slow), { data: {}, reason: 'revoked' })
-        t.match(there.lines, [{ msg: /ended/, session: 'session' }])
+        t.match(there.lines, [{ msg: /ended/, sessionName: 'session' }])
         if (end === 'login') t.same((await seen(browser)).data, { user: ada })
       }
     }

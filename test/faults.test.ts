@@ -174,7 +174,7 @@ t.test('a hijacked reply that was not committed loses the change, and says so', 
   const response = await fetch(`http://127.0.0.1:${port}/`)
   t.equal(await response.text(), 'by hand')
   t.equal(response.headers.get('set-cookie'), null)
-  t.match(lines, [{ session: 'session', msg: /the change is lost/ }])
+  t.match(lines, [{ sessionName: 'session', msg: /the change is lost/ }])
 })
 
 t.test('a clock that jumps neither crashes nor lengthens a session beyond its seal', async t => {

@@ -217,23 +217,20 @@ t.test('every rejection is logged at debug, with reason and name, never with a v
   await app.inject({ url: '/', headers: { cookie } })
   await app.inject('/')
   const rejections = lines.filter(line => 'reason' in line)
-  t.match(rejections, [{ level: 20, session: 'session', reason: 'malformed', msg: 'session cookie rejected' }])
+  t.match(rejections, [{ level: 20, sessionName: 'session', reason: 'malformed', msg: 'session cookie rejected' }])
   t.notMatch(JSON.stringify(lines), cookie.slice(20, 60))
   t.notMatch(JSON.stringify(lines), 'my private note')
 })
 
-t.test('secure follows the protocol by default, is on in production, and warns there over plain HTTP', async t => {
+t.test('secure follows the protocol by default, and is on in production', async t => {
   const proxied = await makeApp({}, { '/count': count }, { trustProxy: true })
   t.match(setCookiesOf(await proxied.inject({ url: '/count', headers: { 'x-forwarded-proto': 'https' } })), [/; Secure/])
+  t.notMatch(setCookiesOf(await proxied.inject('/count')), [/; Secure/])
   const { NODE_ENV } = process.env
   t.teardown(() => { if (NODE_ENV === undefined) delete process.env.NODE_ENV; else process.env.NODE_ENV = NODE_ENV })
   process.env.NODE_ENV = 'production'
-  const lines: Array<Record<string, unknown>> = []
-  const app = await makeApp({}, { '/count': count }, { ...logTo(lines, 'warn'), trustProxy: true })
-  await app.inject({ url: '/count', headers: { 'x-forwarded-proto': 'https' } })
-  t.equal(lines.length, 0)
-  for (let n = 0; n < 3; n++) t.match(setCookiesOf(await app.inject('/count')), [/; Secure/], 'it is sent all the same')
-  t.match(lines, [{ level: 40, msg: /trustProxy/ }])
+  const app = await makeApp({}, { '/count': count })
+  t.match(setCookiesOf(await app.inject('/count')), [/; Secure/], 'over plain HTTP too')
 })
 
 t.test('the other attributes of the cookie are those that were registered', async t => {

@@ -9,7 +9,7 @@ import { NodeEngine } from '../lib/seal/engine-node.js'
 import { secret } from './fixtures/app.js'
 
 const make = (options: Partial<SealerOptions> = {}): Sealer => createSealer({ secret, ...options })
-const engine = new NodeEngine(new Keyring([{ id: fingerprint(secret), secret }]))
+const engine = new NodeEngine(new Keyring([{ id: fingerprint(secret, secret), encryption: secret, integrity: secret }]))
 const sealText = (text: string): string => engine.seal(text, Date.now() + 60_000)
 
 t.test('what is sealed comes back, as data of one\'s own', async t => {

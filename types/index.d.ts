@@ -68,7 +68,7 @@ declare namespace sessionPlugin {
     /** `HttpOnly`; default `true` */
     httpOnly?: boolean | undefined
     /** `SameSite`; default `lax`. `true` is `strict`, `false` leaves it out, `none` needs `secure: true` */
-    sameSite?: 'lax' | 'strict' | 'none' | boolean | undefined
+    sameSite?: 'lax' | 'strict' | 'none' | 'Lax' | 'Strict' | 'None' | boolean | undefined
     /** `Secure`; default `true` where `NODE_ENV` is `production`, else `auto`, which follows `request.protocol` */
     secure?: boolean | 'auto' | undefined
     /** `Priority` (Chromium); default none */
@@ -104,10 +104,14 @@ declare namespace sessionPlugin {
     decode?: (text: string) => unknown
   }
 
-  /** Text of 32 characters or more, or exactly 32 bytes, which Iron uses as the raw key. */
+  /** A string of at least 32 characters, or exactly 32 bytes, which Iron uses as the raw key. */
   export type SecretValue = string | Uint8Array
-  /** A secret, with an id of your own (`\w+`) or without; without one, an id is derived from it. */
-  export type Secret = SecretValue | { id: string, secret: SecretValue }
+  /**
+   * A secret, with or without an id of your own (`\w+`, written into the seal); without one, an id is derived from the secret.
+   * `encryption` and `integrity` are Iron's two passwords; `interop: 'iron-session'` does not support them.
+   */
+  export type Secret =
+    SecretValue | { id: string, secret: SecretValue } | { id?: string | undefined, encryption: SecretValue, integrity: SecretValue }
 
   /** What a schema says of data: issues, or the data that it returns. */
   export type StandardSchemaResult = { readonly value: unknown, readonly issues?: undefined } | { readonly issues: readonly unknown[] }
@@ -124,8 +128,11 @@ declare namespace sessionPlugin {
 
   /** What `createSealer` takes; the plugin takes these too. */
   export interface SealerOptions {
-    /** One secret or several, newest first: the first seals, all unseal. Required */
-    secret: Secret | readonly Secret[] | undefined
+    /**
+     * Required. One secret or several, newest first: the first seals, all unseal. `undefined` after the first is skipped, so that an
+     * older secret may be missing from the environment
+     */
+    secret: Secret | ReadonlyArray<Secret | undefined> | undefined
     /** Name of the request's and the instance's decorator, bound into every seal; default `session` */
     sessionName?: string | undefined
     /** Seconds without use after which a session ends; default 1 209 600 (14 days) */
@@ -151,32 +158,36 @@ declare namespace sessionPlugin {
   /**
    * Where sessions may live beside the cookie. A Keyv instance is one as it is; `fromExpressStore` makes one of an
    * express-session store. Values are JSON text. A failure is to reject (or, as Keyv has it, to emit `error`): it
-   * becomes FST_SESSION_STORE.
+   * becomes FST_SESSION_STORE. `fastify-sealed-session/redis` and `fastify-sealed-session/postgres` have every method, and
+   * `fastify-sealed-session/store-test` has tests for one of your own.
    */
   export interface SessionStore {
     /** The value of an id, or `undefined` (or `null`) for an id that is not there or has expired */
     get(id: string): Promise<unknown>
     /**
-     * Sets the value, and in how many milliseconds it expires; a whole number. With `user`, the entry is that user's; without it, it
-     * is nobody's, whosever it was before
+     * Sets the value, and in how many milliseconds it expires; a whole number. With `user` the entry is that user's, any string;
+     * without it the entry is nobody's, whosever it was. A store without `find` ignores `user`
      */
     set(id: string, value: string, ttlMs: number, user?: string): Promise<unknown>
-    /** Deletes the entry; that there is none is no failure. A store with `find` returns whether there was an entry */
+    /** Deletes the entry; that there is none is no failure. A store with `find` tells whether there was one */
     delete(id: string): Promise<unknown>
-    /** Moves the expiry of an entry, if it is there. Without it, the value is set again */
+    /**
+     * Moves the expiry of an entry, if it is there; its user stays. A store with `find` tells whether it is there. Without it,
+     * the value is set again
+     */
     touch?(id: string, ttlMs: number): Promise<unknown>
     /**
      * Sets the value if the entry still has the previous one, at once, and tells whether it did. With it no change of
-     * another process is overwritten.
+     * another process is overwritten. `user` is as for `set`
      */
     replace?(id: string, previous: string, value: string, ttlMs: number, user?: string): Promise<boolean>
-    /** All entries of a user that are there; `expiresAt` in milliseconds since 1970. `userOf` needs it */
+    /** All entries that a user has, with the time of their expiry in milliseconds since 1970; never one of another user */
     find?(user: string): Promise<Array<{ id: string, value: string, expiresAt: number }>>
-    /** The values of several ids, in their order; `undefined` (or `null`) for an id that is not there */
+    /** The values of several ids, in their order; `undefined` or `null` where there is none */
     getMany?(ids: string[]): Promise<unknown[]>
     /**
-     * Calls `ended` with the id of each entry that any process deletes, as soon as it can. A message may be lost. Resolves to a
-     * function that stops it
+     * Calls a listener with the id of each entry that `delete` has deleted, in any process, until the function that it resolves
+     * to is called. A message may be lost while the connection is broken; it is made again by itself
      */
     subscribe?(ended: (id: string) => void): Promise<() => Promise<void>>
   }

@@ -14,6 +14,7 @@ import type { MaybePromise } from '../then.js'
 import { onRejection } from './policy.js'
 import { Session } from './session.js'
 import { Identity, SessionState } from './state.js'
+import { UnknownKeys } from './unknown-keys.js'
 import { openUnread } from './unread.js'
 
 const NONE: Found = { candidates: [], parts: 0, more: false }
@@ -23,6 +24,7 @@ export class Loader {
   readonly #config: SessionConfig
   readonly #sealer: SessionSealer
   readonly #keeper: Keeper | undefined
+  readonly #unknownKeys = new UnknownKeys()
 
   constructor (config: SessionConfig, sealer: SessionSealer, keeper: Keeper | undefined) {
     this.#config = config
@@ -95,6 +97,7 @@ export class Loader {
     return then(this.open(token, request, deadline), loaded => {
       const { sessionName } = this.#config
       if (loaded.ok) {
+        this.#unknownKeys.opened()
         const { id, text } = loaded.verified.envelope
         if (listens('loaded')) tell('loaded', sessionName, request, { id, bytes: Buffer.byteLength(text) })
         return Session.open(this.#arrive(found, this.#identify(loaded.verified, loaded.entry), false, null), loaded.data)
@@ -102,7 +105,9 @@ export class Loader {
       const { reason } = loaded
       reasons.push(reason)
       if (listens('rejected')) tell('rejected', sessionName, request, { reason })
-      request.log.debug({ session: sessionName, reason }, 'session cookie rejected')
+      request.log.debug({ sessionName, reason }, 'session cookie rejected')
+      // Once per request, however many cookies it brings.
+      if (nth === 0 && reason === 'unknown-key') this.#unknownKeys.rejected(sessionName, request)
       return this.#try(request, found, nth + 1, reasons, deadline)
     })
   }

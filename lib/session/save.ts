@@ -70,7 +70,7 @@ export class Saver {
         reply.code((error as { statusCode?: number }).statusCode ?? 500)
         throw error
       }
-      request.log.debug({ session: this.#config.sessionName, err: error }, 'session not saved')
+      request.log.debug({ sessionName: this.#config.sessionName, err: error }, 'session not saved')
       return undefined
     })
     return saving instanceof Promise ? saving : undefined
@@ -208,12 +208,12 @@ export class Saver {
         session.standing = 'gone'
         state.holds = 'newer'
         this.#endings.announce(session.id)
-        request.log.warn({ session: this.#config.sessionName }, 'another request ended the session meanwhile: the change is lost')
+        request.log.warn({ sessionName: this.#config.sessionName }, 'another request ended the session meanwhile: the change is lost')
         break
       case 'dropped':
         adopt(state, plan, EMPTY)
         state.holds = 'newer'
-        request.log.warn({ session: this.#config.sessionName }, DROPPED)
+        request.log.warn({ sessionName: this.#config.sessionName }, DROPPED)
         break
       case 'late':
         state.toldText = plan.text
@@ -242,7 +242,7 @@ export class Saver {
     session.id = id
     if (session.idle === plan.idle) session.idle = kept.idle
     if (kept.text !== plan.text) adopt(state, plan, kept.text)
-    if (hasDropped) request.log.warn({ session: this.#config.sessionName }, DROPPED)
+    if (hasDropped) request.log.warn({ sessionName: this.#config.sessionName }, DROPPED)
     if (set === undefined) return this.#vary(request, reply)
     state.parts = set.parts
     state.isSet = state.current === session
@@ -298,7 +298,7 @@ export class Saver {
     const advice = this.#config.store === undefined
       ? 'It is kept in a cookie, which needs a header: change it before the response, the stream or the websocket\'s handshake is sent, or use a store'
       : 'Change it earlier, or save it with `await app.session.commit(request, reply)` before the response, the stream or the websocket ends'
-    request.log.warn({ session: this.#config.sessionName }, `the session changed after the response headers were sent: the change is lost. ${advice}`)
+    request.log.warn({ sessionName: this.#config.sessionName }, `the session changed after the response headers were sent: the change is lost. ${advice}`)
   }
 }
 

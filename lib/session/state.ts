@@ -1,7 +1,7 @@
 import type { ResponseCookieOptions, SessionInfo, SessionReason } from '../../types/index.js'
 import { overrideAttributes } from '../cookie/attributes.js'
 import type { CookieAttributes } from '../cookie/attributes.js'
-import { EMPTY } from '../json.js'
+import { EMPTY, hasFunction } from '../json.js'
 import type { Idle, Lifetimes } from '../lifetimes.js'
 import { parseIdleTimeout } from '../options/checks.js'
 import type { SessionConfig } from '../options/options.js'
@@ -157,10 +157,14 @@ export class SessionState {
     return this.current.kept?.text ?? EMPTY
   }
 
-  /** The data as JSON without the checks; `undefined` where JSON refuses it, which differs from any string. */
+  /**
+   * The data as JSON without the checks; `undefined` where it has none, which differs from any string. What JSON drops would pass
+   * for unchanged data, so that is looked for here; changed data is checked when it is saved.
+   */
   text (): string | undefined {
     try {
-      return JSON.stringify(this.session)
+      const text = JSON.stringify(this.session)
+      return text === this.savedText && hasFunction(this.session) ? undefined : text
     } catch {
       return undefined
     }
