@@ -62,6 +62,9 @@ t.test('where you are logged in', { skip: missing('redis-server'), timeout: 0 },
     t.equal((await ada.submit('/devices/end', { id: id!, password: 'fastify' })).status, 303)
     t.match((await phone.visit('/')).text, 'You are not logged in')
     t.match((await ada.visit('/devices')).text, 'The session was ended.')
+    t.equal((await ada.visit(`/devices/end?id=${id!}`)).status, 303)
+    t.match((await ada.visit('/devices')).text, 'That session had already ended.')
+    t.match(await ada.visit('/devices/end?id=a&id=b'), { status: 400 })
   })
 
   await t.test('in Chromium: a laptop ends a phone, and a phone all others', { skip: !existsSync(CHROMIUM) && 'no Chromium' }, async t => {
@@ -99,6 +102,7 @@ t.test('where you are logged in', { skip: missing('redis-server'), timeout: 0 },
 
     await laptop.reload()
     await laptop.getByRole('button', { name: 'End Safari on iPhone' }).click()
+    await laptop.getByText('Enter your password to log out of Safari on iPhone.').waitFor()
     await confirm(laptop, 'wrong', 'End session')
     await status(laptop, 'Wrong password.')
     await phone.reload()

@@ -14,11 +14,15 @@ function ago (date: Date): Html {
   return html`<time datetime="${date.toISOString()}">${text}</time>`
 }
 
-function row ({ id, createdAt, lastSeenAt, data: { device = 'Unknown device' } }: ListedSession, isOwn: boolean): Html {
+const deviceOf = ({ data: { device } }: ListedSession): string => device ?? 'Unknown device'
+
+function row (session: ListedSession, isOwn: boolean): Html {
+  const { id, createdAt, lastSeenAt } = session
+  const device = deviceOf(session)
   return html`
 <li class="row">
 <div><strong>${device}</strong><br>
-<span class="quiet">Logged in ${ago(createdAt)}, ${isOwn ? 'in use now' : html`last seen ${ago(lastSeenAt)}`}</span></div>
+<span class="quiet">Logged in ${ago(createdAt)}, <span class="unit">${isOwn ? 'in use now' : html`last seen ${ago(lastSeenAt)}`}</span></span></div>
 ${isOwn
   ? html`<span class="badge">This device</span>`
   : html`<form action="/devices/end"><button class="plain" name="id" value="${id}" aria-label="End ${device}">End</button></form>`}
@@ -35,6 +39,7 @@ export function devicesPage ({ sessions, ownId, message }: Devices): Page {
     nav,
     message,
     extraStyle: `
+  .unit { display: inline-block }
   .badge { flex: none; font-size: .875rem; padding: .125rem .625rem; border: 1px solid var(--accent); border-radius: 1rem }
 `,
     main: html`
@@ -45,18 +50,20 @@ ${others.length === 0
   }
 }
 
-/** @param page.id the session to end; without it, all but the user's own */
-export function confirmPage ({ id, csrfToken, message }: { id?: string | undefined, csrfToken: string, message?: string }): Page {
+interface Confirm { target: ListedSession | undefined, csrfToken: string, message: string | undefined }
+
+/** @param page.target the session to end; without it, all but the user's own */
+export function confirmPage ({ target, csrfToken, message }: Confirm): Page {
   return {
-    title: id === undefined ? 'End all other sessions' : 'End this session',
+    title: target === undefined ? 'End all other sessions' : 'End a session',
     nav,
     message,
     main: html`
-<p>Enter your password to log out ${id === undefined ? 'everywhere else' : 'on that device'}.</p>
+<p>Enter your password to log out ${target === undefined ? 'everywhere else' : html`of <strong>${deviceOf(target)}</strong>`}.</p>
 <form class="box" method="post" action="/devices/end">
-${hiddenToken(csrfToken)}${id === undefined ? undefined : html`<input type="hidden" name="id" value="${id}">`}
+${hiddenToken(csrfToken)}${target && html`<input type="hidden" name="id" value="${target.id}">`}
 <label>Password <input name="password" type="password" autocomplete="current-password" required autofocus></label>
-<button>${id === undefined ? 'End all others' : 'End session'}</button>
+<button>${target === undefined ? 'End all others' : 'End session'}</button>
 </form>
 <p><a href="/devices">Cancel</a></p>`
   }
