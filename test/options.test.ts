@@ -25,7 +25,7 @@ t.test('the defaults are those of the README', async t => {
   t.equal(parseSessionOptions({ secret, store: new Keyv() }).storage, 'store')
 })
 
-t.test('what is given is taken', async t => {
+t.test('given options are used', async t => {
   const options = {
     secret,
     sessionName: 'admin',
@@ -45,7 +45,7 @@ t.test('what is given is taken', async t => {
   t.match(parseSessionOptions(options), rest)
 })
 
-t.test('every wrong value is named, with what was given and what is accepted', async t => {
+t.test('an error for a wrong value names the option, the given value and the accepted values', async t => {
   const cases: Array<[options: object, option: string]> = [
     [{ sessionName: '' }, 'sessionName'],
     [{ sessionName: 5 }, 'sessionName'],
@@ -107,7 +107,7 @@ t.test('every wrong value is named, with what was given and what is accepted', a
   t.throws(() => parseSessionOptions({ secret, rolling: 'y'.repeat(100) as never }), { message: /got a string of 100 characters$/ })
 })
 
-t.test('a secret that can be guessed is refused, whatever its length', async t => {
+t.test('a secret that can be guessed is rejected, whatever its length', async t => {
   const weak: Array<[secret: string | Uint8Array, flaw: string]> = [
     ['a'.repeat(32), 'a repetition of one character'],
     ['0'.repeat(64), 'a repetition of one character'],
@@ -129,7 +129,7 @@ t.test('a secret that can be guessed is refused, whatever its length', async t =
   }
 })
 
-t.test('a secret that is missing, weak or of another type is refused without being shown', async t => {
+t.test('a secret that is missing, weak or of another type is rejected without being shown', async t => {
   const short = 'only-25-characters-secret'
   const cases: Array<[secret: unknown, code: string, option: string]> = [
     [undefined, 'MISSING', 'secret'], [null, 'MISSING', 'secret'], ['', 'MISSING', 'secret'], [[], 'MISSING', 'secret'],
@@ -171,7 +171,7 @@ t.test('the caller\'s objects are neither changed nor kept', async t => {
   t.equal(parseSealerOptions({ secret, iron: { encode: undefined } as never }).iron, undefined)
 })
 
-t.test('ids are derived alike everywhere, and differ', async t => {
+t.test('ids derived from a secret are the same everywhere and differ between secrets', async t => {
   const ids = (...secrets: Array<string | Uint8Array>): string[] => parseSealerOptions({ secret: secrets }).keyring.all.map(({ id }) => id)
   const [one, two, three] = ids(secret, olderSecret, new Uint8Array(32).fill(1))
   t.match(one, /^[\da-f]{10}$/)

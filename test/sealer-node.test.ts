@@ -22,7 +22,7 @@ const open = (engine: NodeEngine, token: string): Opened => {
   return parsed === undefined ? { ok: false, reason: 'malformed' } : engine.open(parsed)
 }
 
-t.test('keys are derived as RFC 6070 has it', async t => {
+t.test('keys are derived as in RFC 6070', async t => {
   t.equal(pbkdf2Sync('password', 'salt', 1, 20, 'sha1').toString('hex'), '0c60c80f961f0e71f3a9b524af6012062fe037a6')
   t.equal(pbkdf2Sync('password', 'salt', 4096, 20, 'sha1').toString('hex'), '4b007901b765489abead49d926f721d065a429c1')
 })
@@ -30,11 +30,11 @@ t.test('keys are derived as RFC 6070 has it', async t => {
 for (const [kind, secret] of Object.entries({ text, bytes })) {
   for (const id of ['given', fingerprint(secret, secret)]) {
     const engine = engineOf(keyOf(id, secret))
-    // hapi wants a Buffer where iron-webcrypto takes any Uint8Array.
+    // @hapi/iron needs a Buffer, iron-webcrypto accepts any Uint8Array.
     const theirs = typeof secret === 'string' ? secret : Buffer.from(secret)
 
-    t.test(`seals with a ${kind} secret open in iron-webcrypto and @hapi/iron, and theirs here (id ${id})`, async t => {
-      // @hapi/iron refuses a key __proto__ and reads -0 as 0; neither says anything about sealing.
+    t.test(`seals with a ${kind} secret are interchangeable with iron-webcrypto and @hapi/iron (id ${id})`, async t => {
+      // @hapi/iron rejects a key __proto__ and reads -0 as 0; neither is about sealing.
       const payloads = fc.dictionary(fc.string().filter(key => key !== '__proto__'), fc.jsonValue())
       await fc.assert(fc.asyncProperty(payloads, async payload => {
         const json = JSON.stringify(payload)
@@ -58,7 +58,7 @@ for (const [kind, secret] of Object.entries({ text, bytes })) {
   }
 }
 
-t.test('a known id picks its secret, no id means any, an unknown id none', async t => {
+t.test('a known id selects its secret, no id means any secret, and an unknown id means none', async t => {
   const [one, two] = [keyOf('one', text), keyOf('two', `${text} too`)]
   const both = engineOf(two, one)
   t.match(open(both, engineOf(one).seal('{}', soon())), { ok: true, key: one })
@@ -70,7 +70,7 @@ t.test('a known id picks its secret, no id means any, an unknown id none', async
   t.same(open(engineOf(two), bare), { ok: false, reason: 'tampered' })
 })
 
-t.test('ids such as __proto__ find nothing, unless they are given', async t => {
+t.test('an id such as __proto__ finds a secret only if one has that id', async t => {
   for (const id of ['__proto__', 'constructor', 'toString']) {
     const token = engineOf(keyOf(id, text)).seal('{}', soon())
     t.same(open(engineOf(keyOf('other', text)), token), { ok: false, reason: 'unknown-key' })
@@ -78,7 +78,7 @@ t.test('ids such as __proto__ find nothing, unless they are given', async t => {
   }
 })
 
-t.test('a token with any character changed, dropped or added does not open', async t => {
+t.test('a token with a changed, missing or added character does not open', async t => {
   for (const secret of [text, bytes]) {
     const engine = engineOf(keyOf('k', secret))
     const token = engine.seal('{"views":1}', soon())
@@ -103,7 +103,7 @@ t.test('parts of two tokens do not mix', async t => {
   }
 })
 
-t.test('salts belong to a text secret, and to that alone', async t => {
+t.test('only a string secret uses salts', async t => {
   const raw = engineOf(keyOf('k', bytes))
   const parts = raw.seal('{}', soon()).split('*')
   t.equal(parts[2], '')
@@ -112,7 +112,7 @@ t.test('salts belong to a text secret, and to that alone', async t => {
   t.same(open(engineOf(keyOf('k', text)), parts.join('*')), { ok: false, reason: 'malformed' })
 })
 
-t.test('a sealed text that is not padded is malformed', async t => {
+t.test('sealed content without valid padding is malformed', async t => {
   const { createCipheriv, createHmac } = await import('node:crypto')
   const iv = Buffer.alloc(16)
   const ciphertext = createCipheriv('aes-256-cbc', bytes, iv).setAutoPadding(false).update(Buffer.alloc(16))
@@ -121,7 +121,7 @@ t.test('a sealed text that is not padded is malformed', async t => {
   t.same(open(engineOf(keyOf('k', bytes)), token), { ok: false, reason: 'malformed' })
 })
 
-t.test('an epoch ends after an hour, or when the clock is set back, and its seals stay good', async t => {
+t.test('an epoch ends after an hour or when the clock is set back, and its seals stay valid', async t => {
   t.clock.enter()
   const engine = engineOf(keyOf('k', text))
   const salts = new Set<string>()

@@ -3,13 +3,15 @@ import { UsageError } from './command.js'
 import type { Command, Terminal, Values } from './command.js'
 import { inspect } from './inspect.js'
 import { keygen } from './keygen.js'
+import { sessions } from './sessions.js'
 
 const PROGRAM = 'fastify-sealed-session'
 
 /** A Map, because the name looked up comes from the command line. */
 const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['keygen', keygen],
-  ['inspect', inspect]
+  ['inspect', inspect],
+  ['sessions', sessions]
 ])
 
 const NAMES = [...COMMANDS.keys()].join(', ')
@@ -40,7 +42,7 @@ function parse (args: string[]): { name: string | undefined, given: string[], va
   const known = new Map([...COMMANDS.values()].flatMap(({ options }) => Object.entries(options)))
   const options = Object.fromEntries([...known].map(([name, { value }]) => [name, { type: value === undefined ? 'boolean' as const : 'string' as const }]))
   const { tokens, values, positionals: [name, ...given] } = parseArgs({
-    args, strict: false, tokens: true, allowPositionals: true, options: { ...options, help: { type: 'boolean', short: 'h' } }
+    args: idsLast(args), strict: false, tokens: true, allowPositionals: true, options: { ...options, help: { type: 'boolean', short: 'h' } }
   })
   for (const token of tokens) {
     if (token.kind !== 'option' || token.name === 'help') continue
@@ -57,9 +59,16 @@ function parse (args: string[]): { name: string | undefined, given: string[], va
   return { name, given, values: values as Values }
 }
 
+/** The id of a session may begin with a hyphen. It is no option: it moves behind the `--` that ends them, unless an option takes it. */
+function idsLast (args: readonly string[]): string[] {
+  const isId = (arg: string, at: number): boolean => /^-[\w-]{21}$/.test(arg) && !/^--/.test(args[at - 1] ?? '')
+  const ids = args.filter(isId)
+  return ids.length === 0 ? [...args] : [...args.filter((arg, at) => !isId(arg, at)), '--', ...ids]
+}
+
 function check (name: string, command: Command, given: readonly string[], values: Values): void {
   if (given.length > command.maxArguments) {
-    throw new UsageError(command.maxArguments === 0 ? `${name} takes no argument` : `${name} takes one argument: put it in quotes`)
+    throw new UsageError(command.maxArguments === 1 ? `${name} takes one argument: put it in quotes` : `${name} takes ${command.maxArguments === 0 ? 'no argument' : 'two arguments at most'}`)
   }
   for (const option of Object.keys(values)) {
     if (!Object.hasOwn(command.options, option)) throw new UsageError(`${name} has no option --${option}`)
@@ -84,4 +93,6 @@ function help (): string {
 const SECRETS = `Secrets are read from the environment, SESSION_SECRET and OLD_SESSION_SECRET, and from the file of --secret-file. They are
 never taken from the command line, and never printed.
 `
-const CODES = 'Exit codes: 0 done, 1 the cookie does not open (the reason is on standard error), 2 wrong usage.\n'
+const CODES = `Exit codes: 0 done, 1 the cookie does not open (the reason is on standard error) or there was no such session, 2 wrong usage,
+3 the store is not available.
+`

@@ -3,9 +3,9 @@ import type { EventEmitter } from 'node:events'
 import { createRequire } from 'node:module'
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
-import { secret } from './fixtures/app.js'
-import { Browser, Node } from './fixtures/cluster.js'
-import { missing, startRedis } from './fixtures/servers.js'
+import { secret } from '../fixtures/app.js'
+import { Browser, Node } from '../fixtures/cluster.js'
+import { missing, startRedis } from '../fixtures/servers.js'
 
 // Two processes of the chat example and one Redis.
 
