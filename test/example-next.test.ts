@@ -36,7 +36,7 @@ class Visitor extends Jar {
 
 async function open (t: Test, given: string | string[] = secret): Promise<{ fastify: string, next: string, visitor: Visitor }> {
   const app = await buildApp({ secret: given, otherPort: 1 })
-  const server = createNextServer({ secret: given, otherPort: 2 })
+  const server = createNextServer({ secret: given, otherPort: 2, log: app.log })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   t.teardown(async () => {
     server.close()
@@ -99,7 +99,14 @@ t.test('a wrong password logs in nowhere', async t => {
     t.match(text, 'Wrong name or password.')
     t.equal(visitor.header(), '')
   }
-  t.equal((await visitor.visit(`${next}/elsewhere`)).status, 404)
+})
+
+t.test('an unknown path is a page and no error, at both', async t => {
+  const { fastify, next, visitor } = await open(t)
+  for (const half of [fastify, next]) {
+    t.match(await visitor.visit(`${half}/elsewhere`), { status: 404, text: 'Page not found' })
+    t.equal((await visitor.visit(`${half}/elsewhere`, {})).status, 404)
+  }
 })
 
 t.test('a forged cookie is a stranger at both', async t => {
@@ -139,6 +146,7 @@ t.test('one command starts both halves, and ends both', async t => {
     const url = /on (http:\S+)$/.exec(line)?.[1]
     if (url !== undefined && urls.push(url) === 2) break
   }
+  child.stdout.resume() // the log goes on
   const [next, fastify] = urls as [string, string]
   const visitor = new Visitor((await open(t)).visitor.app)
   await visitor.logIn(next)

@@ -98,11 +98,11 @@ t.test('in Chromium', { skip: missing && `${CHROMIUM} not installed`, timeout: 0
     await page.getByLabel('Name').fill('ada')
     await page.getByLabel('Password').fill('fastify')
     await page.getByRole('button', { name: 'Log in' }).click()
-    await page.getByRole('heading', { name: 'To do, Ada' }).waitFor()
+    await page.getByRole('heading', { name: 'To-do list of Ada' }).waitFor()
   }
 
   const add = async (page: Page, text: string): Promise<void> => {
-    await page.getByLabel('What is to be done?').fill(text)
+    await page.getByLabel('New task').fill(text)
     await page.keyboard.press('Enter')
     await page.getByRole('listitem').filter({ hasText: text }).waitFor()
   }
@@ -116,7 +116,7 @@ t.test('in Chromium', { skip: missing && `${CHROMIUM} not installed`, timeout: 0
     await logIn(page)
     await add(page, '<b>tea</b>')
     await page.reload()
-    await page.getByRole('heading', { name: 'To do, Ada' }).waitFor()
+    await page.getByRole('heading', { name: 'To-do list of Ada' }).waitFor()
     t.equal(await page.getByRole('listitem').locator('span').innerText(), '<b>tea</b>')
     t.equal(await page.evaluate('document.cookie'), '', 'scripts do not see the session')
     await page.getByRole('button', { name: 'Done: <b>tea</b>' }).click()
@@ -134,7 +134,29 @@ t.test('in Chromium', { skip: missing && `${CHROMIUM} not installed`, timeout: 0
     const { page } = await visit(t)
     await logIn(page)
     await add(page, 'tea'.repeat(60))
+    await add(page, 'cake '.repeat(40))
     t.equal(await page.evaluate('document.documentElement.scrollWidth'), 320)
+    for (const button of await page.getByRole('button', { name: /^Done/ }).all()) {
+      const { x, width, height } = (await button.boundingBox())!
+      t.ok(width > 60 && height < 60 && x + width <= 320, `the button keeps its shape: ${width} by ${height}`)
+    }
+    const [status, first] = [await page.getByRole('status').boundingBox(), await page.getByRole('listitem').first().boundingBox()]
+    t.ok(status!.height < 30, 'the message takes one line')
+    await page.getByRole('button', { name: /^Done: cake/ }).click()
+    await page.getByRole('status').filter({ hasText: 'Done: cake' }).waitFor()
+    t.equal((await page.getByRole('listitem').first().boundingBox())!.y, first!.y, 'the list stays where it is')
+  })
+
+  await t.test('after the session has expired, the next click says so and shows the login', async t => {
+    const { context, page } = await visit(t)
+    await logIn(page)
+    await context.clearCookies() // as the browser does at the end of Max-Age
+    await page.getByLabel('New task').fill('tea')
+    await page.getByRole('button', { name: 'Add' }).click()
+    await page.getByRole('status').filter({ hasText: 'Your session has ended. Log in again.' }).waitFor()
+    t.ok(await page.getByLabel('Password').isVisible())
+    await logIn(page)
+    t.equal(await page.getByLabel('New task').inputValue(), 'tea', 'what was typed is still there')
   })
 
   await t.test('a session that ended in another tab shows the login at the next click', async t => {
@@ -144,9 +166,9 @@ t.test('in Chromium', { skip: missing && `${CHROMIUM} not installed`, timeout: 0
     await tab.goto(url)
     await tab.getByRole('button', { name: 'Log out' }).click()
     await tab.getByRole('status').filter({ hasText: 'You are logged out.' }).waitFor()
-    await page.getByLabel('What is to be done?').fill('tea')
+    await page.getByLabel('New task').fill('tea')
     await page.getByRole('button', { name: 'Add' }).click()
-    await page.getByRole('status').filter({ hasText: 'Log in first.' }).waitFor()
+    await page.getByRole('status').filter({ hasText: 'Your session has ended. Log in again.' }).waitFor()
     t.ok(await page.getByLabel('Password').isVisible())
   })
 
@@ -167,7 +189,7 @@ t.test('in Chromium', { skip: missing && `${CHROMIUM} not installed`, timeout: 0
     t.equal(await post('logout', 'mode: "no-cors"'), 'sent')
     t.equal(await post('todos', 'headers: { "content-type": "application/json" }, body: "{\\"text\\":\\"tea\\"}"'), 'kept')
     await page.reload()
-    await page.getByRole('heading', { name: 'To do, Ada' }).waitFor()
+    await page.getByRole('heading', { name: 'To-do list of Ada' }).waitFor()
     t.equal(await page.getByRole('listitem').count(), 0)
     t.same(statuses, [415, 415, 400], 'not 401: the session came along')
   })

@@ -1,50 +1,14 @@
-function page (title: string, body: string): string {
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title}</title>
-<style>
-  :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
-  body { max-width: 34rem; margin: 0 auto; padding: 1.5rem 1rem; overflow-wrap: anywhere }
-  label { display: block; margin-bottom: .75rem }
-  input, button { font: inherit; box-sizing: border-box; padding: .5rem }
-  input { display: block; width: 100% }
-  ul { list-style: none; padding: 0; min-height: 10rem }
-</style>
-</head>
-<body>
-<main>
-<h1>${title}</h1>
-${body}
-</main>
-</body>
-</html>
-`
-}
+import { html, loginForm } from '../pages.mjs'
+import type { Page } from '../pages.mjs'
 
-export const loginPage = (message = ''): string => page('Log in to chat', `
-<p role="status">${message}</p>
-<form method="post" action="/login">
-<label>Name <input name="name" autocomplete="username" autocapitalize="none" required></label>
-<label>Password <input name="password" type="password" autocomplete="current-password" required></label>
-<button>Log in</button>
-</form>
-<p>A demo: the names are ada, grace and linus, the password is <code>fastify</code>.</p>`)
+export const loginPage = (message?: string): Page => ({ title: 'Log in to chat', message, main: loginForm() })
 
-export const chatPage = page('Chat', `
-<ul id="messages" role="log" aria-label="Messages"></ul>
-<form id="say">
-<label>Message <input id="text" maxlength="1000" autocomplete="off" required></label>
-<button>Send</button>
-</form>
-<form method="post" action="/logout"><p><button>Log out</button></p></form>
-<script>
+const script = `
   const byId = id => document.getElementById(id)
-  const show = text => {
+  const show = (text, className = '') => {
     const entry = document.createElement('li')
     entry.textContent = text
+    entry.className = className
     byId('messages').append(entry)
     entry.scrollIntoView({ block: 'nearest' })
   }
@@ -52,12 +16,16 @@ export const chatPage = page('Chat', `
   const socket = new WebSocket(location.origin.replace('http', 'ws') + '/chat')
   socket.onmessage = ({ data }) => {
     const { name, text } = JSON.parse(data)
-    show(name + ': ' + text)
+    if (name === undefined) show(text, 'quiet')
+    else show(name + ': ' + text)
   }
   socket.onclose = ({ code }) => {
-    if (code === 4401) location.reload() // the session has ended: the login comes
-    else show('The connection is lost. Reload this page to come back.')
+    if (code === 4401) location.reload() // the session has ended: the server answers with the login page
+    else show('The connection was lost. Reload this page to join again.', 'quiet')
   }
+
+  // After the logout, the answer of the form is the next page.
+  byId('logout').onsubmit = () => { socket.onclose = null }
 
   byId('say').onsubmit = event => {
     event.preventDefault()
@@ -65,4 +33,19 @@ export const chatPage = page('Chat', `
     socket.send(byId('text').value)
     event.target.reset()
   }
-</script>`)
+`
+
+export const chatPage: Page = {
+  title: 'Chat',
+  extraStyle: `
+  #messages { min-height: 12rem }
+`,
+  script,
+  main: html`
+<ul id="messages" role="log" aria-label="Messages"></ul>
+<form id="say">
+<label>Message <input id="text" maxlength="1000" autocomplete="off" required></label>
+<button>Send</button>
+</form>
+<form id="logout" method="post" action="/logout"><button class="plain">Log out</button></form>`
+}

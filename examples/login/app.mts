@@ -1,108 +1,71 @@
+import csrfProtection from '@fastify/csrf-protection'
 import formbody from '@fastify/formbody'
 import Fastify from 'fastify'
-import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyServerOptions } from 'fastify'
 import sessionPlugin from 'fastify-sealed-session'
 import type { SessionOptions } from 'fastify-sealed-session'
+import { addErrorPages, sendPage } from '../pages.mjs'
+import { deviceName } from './device-name.mjs'
+import { needsUser, takeMessage } from './session.mjs'
 import { checkPassword } from './users.mjs'
 import { homePage, loginPage, privatePage, sessionPage } from './views.mjs'
 
-declare module 'fastify-sealed-session' {
-  interface SessionData {
-    user?: { id: string, name: string }
-    /** Which generation of the user's sessions this one belongs to */
-    generation?: number
-    views?: number
-    message?: string
-  }
-}
-
-/** Counts the generations of each user's sessions: to log out everywhere is to begin the next one. */
-export interface Generations {
-  current (userId: string): Promise<number>
-  next (userId: string): Promise<void>
-}
-
-export interface AppOptions extends Pick<SessionOptions, 'secret' | 'store'> {
-  /** With it there is a way to log out everywhere */
-  generations?: Generations
+export interface AppOptions extends Pick<SessionOptions, 'secret' | 'store' | 'storeTimeout' | 'userOf'> {
+  /** Adds the page "Where you are logged in" */
+  devices?: FastifyPluginAsync
   server?: FastifyServerOptions
 }
 
-/** The whole app; nothing listens yet, so that tests can use it too. */
-export async function buildApp ({ secret, store, generations, server = {} }: AppOptions): Promise<FastifyInstance> {
+interface Credentials { name?: string, password?: string }
+const credentials = { type: 'object', properties: { name: { type: 'string' }, password: { type: 'string' } } }
+
+/** The whole app. It does not listen yet, so that tests can use it too. */
+export async function buildApp ({ devices, server = {}, ...options }: AppOptions): Promise<FastifyInstance> {
   const app = Fastify(server)
+  addErrorPages(app)
   await app.register(formbody)
-  await app.register(sessionPlugin, {
-    secret,
-    store,
-    // Asked whenever a session is loaded, and again before it is saved: a login that is under way does not escape.
-    ...generations !== undefined && {
-      isRevoked: async (_info, _request, data) => (
-        data?.user !== undefined && data.generation !== await generations.current(data.user.id)
-      )
-    }
-  })
+  await app.register(sessionPlugin, options)
+  await app.register(csrfProtection, { sessionPlugin: '@fastify/session' })
 
   app.get('/', async (request, reply) => {
     const { session } = request
     session.views = (session.views ?? 0) + 1
+    delete session.returnTo // whoever comes here instead of logging in wants to go on from here
     const { user, views } = session
-    return html(reply, homePage({ user, views, message: takeMessage(request), everywhere: generations !== undefined }))
+    const csrfToken = user && reply.generateCsrf()
+    return sendPage(reply, homePage({ user, views, csrfToken, message: takeMessage(request), hasDevices: devices !== undefined }))
   })
 
-  app.get('/login', async (request, reply) => html(reply, loginPage({ message: takeMessage(request) })))
+  app.get('/login', async (request, reply) => (
+    sendPage(reply, loginPage({ csrfToken: reply.generateCsrf(), message: takeMessage(request) }))
+  ))
 
-  // SameSite=Lax, the default, keeps other sites from posting these forms with our cookie.
-  app.post<{ Body: { name?: string, password?: string } }>('/login', async (request, reply) => {
-    const { name = '', password = '' } = request.body ?? {}
+  app.post<{ Body: Credentials }>('/login', { schema: { body: credentials }, preHandler: app.csrfProtection }, async (request, reply) => {
+    const { session, body: { name = '', password = '' } } = request
     const user = await checkPassword(name, password)
-    if (user === undefined) return html(reply.code(401), loginPage({ name, message: 'Wrong name or password.' }))
-    // A new session at every login: nothing that was planted before it survives, but for the counter.
-    const generation = await generations?.current(user.id)
-    request.session.regenerate(['views'])
-    request.session.user = user
-    if (generation !== undefined) request.session.generation = generation
-    return reply.redirect('/', 303)
+    if (user === undefined) {
+      return sendPage(reply.code(401), loginPage({ csrfToken: reply.generateCsrf(), name, message: 'Wrong name or password.' }))
+    }
+    // This server wrote the address into the session. One from a query string could lead to another site (an open redirect).
+    const { returnTo = '/' } = session
+    // A new session at every login: nothing planted in the old one survives, except the counter.
+    session.regenerate(['views'])
+    session.user = user
+    session.device = deviceName(request.headers['user-agent'])
+    return await reply.redirect(returnTo, 303)
   })
 
-  app.post('/logout', async (request, reply) => {
+  app.post('/logout', { preHandler: app.csrfProtection }, async (request, reply) => {
     request.session.destroy()
     // What is set after destroy() starts a new session.
     request.session.message = 'You are logged out.'
-    return reply.redirect('/', 303)
+    return await reply.redirect('/', 303)
   })
 
-  if (generations !== undefined) {
-    app.post('/logout-everywhere', { preHandler: needsUser }, async (request, reply) => {
-      await generations.next(request.session.user!.id)
-      request.session.destroy()
-      request.session.message = 'You are logged out, here and everywhere else.'
-      return reply.redirect('/', 303)
-    })
-  }
+  app.get('/session', async (request, reply) => sendPage(reply, sessionPage(request.session.data(), request.session.info)))
 
-  app.get('/session', async (request, reply) => html(reply, sessionPage(request.session.data(), request.session.info)))
+  app.get('/private', { preHandler: needsUser }, async (request, reply) => sendPage(reply, privatePage(request.session.user!.name)))
 
-  app.get('/private', { preHandler: needsUser }, async (request, reply) => html(reply, privatePage(request.session.user!.name)))
-
+  if (devices !== undefined) await app.register(devices)
   return app
-}
-
-async function needsUser (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
-  if (request.session.user !== undefined) return
-  request.session.message = 'Log in to see that page.'
-  return reply.redirect('/login', 303)
-}
-
-/** A message is shown once. */
-function takeMessage ({ session }: FastifyRequest): string | undefined {
-  const { message } = session
-  delete session.message
-  return message
-}
-
-function html (reply: FastifyReply, page: string): string {
-  // Pages show who is logged in: after a logout the Back button must not find them in the browser's cache.
-  reply.type('text/html; charset=utf-8').header('cache-control', 'no-store')
-  return page
 }

@@ -1,4 +1,4 @@
 import { serve } from '../serve.mjs'
 import { buildApp } from './app.mjs'
 
-await serve('login example', async secret => await buildApp({ secret }))
+await serve('login example', async (secret, server) => await buildApp({ secret, server }))

@@ -19,14 +19,14 @@ const object = (properties: object): object => ({ type: 'object', required: Obje
 const user = object({ id: { type: 'string' }, name: { type: 'string' } })
 const todo = object({ id: { type: 'integer' }, text: text(200) })
 
-/** The page and its API; nothing listens yet, so that tests can use it too. */
+/** The page and its API. The app does not listen yet, so that tests can use it too. */
 export async function buildApp ({ secret, server = {} }: { secret: SessionOptions['secret'], server?: FastifyServerOptions }): Promise<FastifyInstance> {
   const app = Fastify(server)
   await app.register(sessionPlugin, { secret })
 
-  // CSRF: SameSite=Lax, the default, keeps the cookie out of the POSTs of other sites. A neighbour (another subdomain or port)
-  // is the same site to a browser, but may send JSON only after a CORS preflight, which nothing here answers. So every POST must
-  // be JSON, the logout too: all of them have a body schema, and the only other parser that Fastify brings along goes.
+  // CSRF: SameSite=Lax, the default, keeps the cookie out of POSTs from other sites. Another subdomain or port is the same site to
+  // a browser, but it may send JSON only after a CORS preflight, which nothing here answers. So every POST must be JSON, even the
+  // logout: each has a body schema, and Fastify's only other built-in parser is removed.
   app.removeContentTypeParser('text/plain')
 
   app.get('/', { config: { session: false } }, async (_request, reply) => {
@@ -45,8 +45,8 @@ async function api (app: FastifyInstance): Promise<void> {
     schema: { body: object({ name: text(100), password: text(100) }), response: { 200: user } }
   }, async request => {
     const user = await checkPassword(request.body.name, request.body.password)
-    if (user === undefined) throw refusal('Wrong name or password.')
-    request.session.regenerate() // a new session at every login: nothing that was planted before it survives
+    if (user === undefined) throw unauthorized('Wrong name or password.')
+    request.session.regenerate() // a new session at every login: nothing planted in the old one survives
     request.session.user = user
     return user
   })
@@ -59,15 +59,15 @@ async function api (app: FastifyInstance): Promise<void> {
   await app.register(forUsers)
 }
 
-/** Everything in here answers 401 to strangers. */
+/** Every route in here answers 401 unless the user is logged in. */
 async function forUsers (app: FastifyInstance): Promise<void> {
   app.addHook('onRequest', async request => {
-    if (request.session.user === undefined) throw refusal('Log in first.')
+    if (request.session.user === undefined) throw unauthorized('Log in first.')
   })
 
   app.get('/me', { schema: { response: { 200: user } } }, async request => request.session.user)
 
-  // The session says who it is; what grows is kept elsewhere, here in memory until the server stops.
+  // The session only says who the user is. Data that grows is kept elsewhere: here in memory, until the server stops.
   const lists = new Map<string, Todo[]>()
   const listOf = ({ session }: FastifyRequest): Todo[] => lists.get(session.user!.id) ?? []
   let lastId = 0
@@ -90,4 +90,4 @@ async function forUsers (app: FastifyInstance): Promise<void> {
   })
 }
 
-const refusal = (message: string): Error => Object.assign(new Error(message), { statusCode: 401 })
+const unauthorized = (message: string): Error => Object.assign(new Error(message), { statusCode: 401 })

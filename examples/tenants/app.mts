@@ -1,9 +1,10 @@
 import { hkdfSync } from 'node:crypto'
 import formbody from '@fastify/formbody'
 import Fastify from 'fastify'
-import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import type { FastifyInstance, FastifyRequest, FastifyServerOptions } from 'fastify'
 import sessionPlugin, { createSealer } from 'fastify-sealed-session'
 import { checkPassword } from '../login/users.mjs'
+import { addErrorPages, html, sendPage } from '../pages.mjs'
 import { indexPage, tenantPage } from './views.mjs'
 
 declare module 'fastify-sealed-session' {
@@ -16,33 +17,34 @@ declare module 'fastify-sealed-session' {
 export interface Tenant { host: string, title: string, members: string[] }
 type Secrets = string | string[] | undefined
 
-/** Two tenants; Grace works for both. A browser takes every name under localhost to this machine. */
+/** Two tenants; Grace is a member of both. Browsers resolve every name under localhost to this machine. */
 export const tenants: Tenant[] = [
   { host: 'acme.localhost', title: 'Acme', members: ['ada', 'grace'] },
   { host: 'globex.localhost', title: 'Globex', members: ['grace', 'linus'] }
 ]
 
 /*
- * What separates the tenants:
- * - Each has a scope of its own, whose routes answer to its host alone, and registers the session there, with a secret of its
- *   own. A cookie that is carried to another tenant, by whatever way, was sealed with a secret that is not known there.
- * - The cookie has no Domain attribute, so a browser sends it to the host that has set it and to no other.
- * - Hosts under one domain are one site to a browser, so that SameSite is no wall between them: each takes POSTs of its own
- *   pages only.
+ * What keeps the tenants apart:
+ * - Each has its own scope. Its routes answer to its host only, and it registers its own session there, with its own secret. A
+ *   cookie that gets to another tenant in whatever way was sealed with a secret that is unknown there.
+ * - The cookie has no Domain attribute, so a browser returns it only to the host that set it.
+ * - To a browser, hosts under one domain are the same site, so SameSite does not keep one tenant's pages from posting to
+ *   another. Each tenant therefore accepts POSTs from its own pages only.
  */
 export async function buildApp ({ secret, server = {} }: { secret: Secrets, server?: FastifyServerOptions }): Promise<FastifyInstance> {
-  createSealer({ secret }) // throws where the secret is missing or weak: what is derived from it would not show that
+  createSealer({ secret }) // throws if the secret is missing or weak: the secrets derived from it would always look strong
   const app = Fastify(server)
+  addErrorPages(app)
   await app.register(formbody)
   for (const tenant of tenants) await app.register(site, { tenant, secret: secretsOf(tenant, secret) })
-  app.get('/', async (request, reply) => {
-    reply.type('text/html; charset=utf-8')
-    return indexPage(tenants, request.host.replace(/^.*?(?=:\d+$|$)/, ''))
-  })
+  app.get('/', async (request, reply) => sendPage(reply, indexPage(tenants, portOf(request))))
   return app
 }
 
-/** A tenant's own secrets, derived from the app's (HKDF, RFC 5869), so that a new tenant needs no new setting. */
+/** The port in the address bar, with its colon; empty for the default port. */
+const portOf = ({ host }: FastifyRequest): string => /:\d+$/.exec(host)?.[0] ?? ''
+
+/** A tenant's own secrets, derived from the app's (HKDF, RFC 5869), so a new tenant needs no new configuration. */
 function secretsOf ({ host }: Tenant, secret: Secrets): Uint8Array[] {
   return [secret ?? []].flat().map(secret => new Uint8Array(hkdfSync('sha256', secret, '', `session of ${host}`, 32)))
 }
@@ -53,25 +55,26 @@ async function site (app: FastifyInstance, { tenant, secret }: { tenant: Tenant,
   await app.register(sessionPlugin, { secret })
 
   app.addHook('onRequest', async (request, reply) => {
-    reply.header('cache-control', 'no-store').type('text/html; charset=utf-8')
-    const { origin } = request.headers
-    if (request.method === 'POST' && origin !== undefined && !origin.endsWith(`//${request.host}`)) {
-      return await reply.code(403).send('This comes from another site.')
+    const { method, host, headers: { origin } } = request
+    if (method === 'POST' && origin !== undefined && !origin.endsWith(`//${host}`)) {
+      return await reply.send(sendPage(reply.code(403), { title: 'Forbidden', main: html`<p>This form was sent from another site.</p>` }))
     }
   })
 
-  app.get('/', async ({ session }) => {
+  app.get('/', async (request, reply) => {
+    const { session } = request
     session.views = (session.views ?? 0) + 1
-    return tenantPage({ tenant, user: session.user, views: session.views })
+    return sendPage(reply, tenantPage({ tenant, port: portOf(request), user: session.user, views: session.views }))
   })
 
-  app.post<{ Body: { name?: string, password?: string } | undefined }>('/login', async ({ body, session }, reply) => {
+  app.post<{ Body: { name?: string, password?: string } | undefined }>('/login', async (request, reply) => {
+    const { body, session } = request
     const user = await checkPassword(body?.name ?? '', body?.password ?? '')
     if (user === undefined || !tenant.members.includes(user.id)) {
-      reply.code(401)
-      return tenantPage({ tenant, message: `Wrong name or password, or nobody of ${tenant.title}.` })
+      const message = `Wrong name or password, or not a member of ${tenant.title}.`
+      return sendPage(reply.code(401), tenantPage({ tenant, port: portOf(request), message }))
     }
-    session.regenerate() // a new session at every login: nothing that was planted before it survives
+    session.regenerate() // a new session at every login: nothing planted in the old one survives
     session.user = user
     return await reply.redirect('/', 303)
   })

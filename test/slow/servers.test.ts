@@ -14,7 +14,7 @@ import { denylist, fromExpressStore } from '../../lib/index.js'
 import { postgresStore } from '../../lib/postgres.js'
 import { redisStore } from '../../lib/redis.js'
 import type { SessionStore } from '../../lib/index.js'
-import { RedisSessionStore } from '../../examples/redis/store.mjs'
+import { redisStore } from '../../lib/redis.js'
 import { count, Jar, makeApp, read } from '../fixtures/app.js'
 import { clients } from '../fixtures/redis-clients.js'
 import { missing, startPostgres, startRedis } from '../fixtures/servers.js'
@@ -95,9 +95,9 @@ const redisBackends: Record<string, Backend> = {
     const client = await connected(server)
     return { store: fromExpressStore(new RedisStore({ client })), close: () => { client.destroy() } }
   }),
-  'the example\'s store': onRedis(async server => {
+  redisStore: onRedis(async server => {
     const client = await connected(server)
-    return { store: new RedisSessionStore(client), close: () => { client.destroy() } }
+    return { store: redisStore(client), close: () => { client.destroy() } }
   })
 }
 
