@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { blocksOf, readPages, root } from './fixtures/pages.js'
@@ -62,7 +62,10 @@ t.test('a snippet that is called JavaScript is no TypeScript', async t => {
 })
 
 t.test('the API reference and the pages make one site, without a warning', async t => {
-  t.equal(run(process.execPath, [join(root, 'node_modules/typedoc/bin/typedoc'), '--emit', 'none', '--logLevel', 'Warn']), '')
+  const out = t.testdir()
+  t.equal(run(process.execPath, [join(root, 'node_modules/typedoc/bin/typedoc'), '--out', out, '--logLevel', 'Warn']), '')
+  t.match(readdirSync(join(out, 'documents')).sort(), ['Changelog.html', 'Compatibility.html', 'Concepts.html', 'Contributing.html'])
+  t.match(readFileSync(join(out, 'index.html'), 'utf8'), 'href="documents/Options.html"', 'a link from page to page stays on the site')
 })
 
 function run (command: string, args: string[]): string {
