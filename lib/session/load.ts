@@ -76,7 +76,7 @@ export class Loader {
     const { id, createdAt, idle, kept } = this.#identify(verified)
     const found = await keeper.find({ id, createdAt, idle, kept: kept! }, verified.expiresAt, request, deadline)
     if (!found.ok) return found
-    const { entry, raw } = found
+    const { entry, raw, seenAt } = found
     if (entry === undefined) return { ok: true, verified, data }
     const stored = JSON.parse(entry.text) as object
     const fitting = findReservedKey(stored) === undefined ? this.#sealer.fit(stored) : undefined
@@ -84,7 +84,7 @@ export class Loader {
     // A cookie that has the data too lags behind where another request has changed the entry.
     const stale = verified.stale || (!verified.envelope.stored && verified.envelope.text !== entry.text)
     const envelope = { ...verified.envelope, text: entry.text, idle: entry.idle }
-    return { ok: true, verified: { ...verified, envelope, stale }, data: fitting, entry: { raw: raw!, sealIdle: verified.envelope.idle } }
+    return { ok: true, verified: { ...verified, envelope, stale }, data: fitting, entry: { raw: raw!, sealIdle: verified.envelope.idle, seenAt } }
   }
 
   #try (
@@ -119,7 +119,7 @@ export class Loader {
     const sealIdle = entry === undefined ? idle : entry.sealIdle
     // A seal that never expires says nothing of when it was made.
     const sealedAt = expiresAt - this.#sealer.times.idleTimeout(sealIdle)
-    return new Identity('cookie', createdAt, id, { text, idle, stored, entryUntil, raw: entry?.raw, expiresAt, sealedAt, isStale: stale })
+    return new Identity('cookie', createdAt, id, { text, idle, stored, entryUntil, raw: entry?.raw, seenAt: entry?.seenAt, expiresAt, sealedAt, isStale: stale })
   }
 
   #arrive ({ parts }: Found, session: Identity | undefined, isRejected: boolean, reason: SessionReason | null): SessionState {

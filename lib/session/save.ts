@@ -10,6 +10,7 @@ import type { SessionConfig } from '../options/options.js'
 import type { SessionSealer } from '../seal/sealer.js'
 import { randomId } from '../seal/random.js'
 import { Deadline } from '../store/deadline.js'
+import type { Endings } from '../store/endings.js'
 import type { Keeper, Kept, Order, Outcome, Place, Seals, Subject } from '../store/keeper.js'
 import { merge } from '../store/merge.js'
 import type { Content } from '../store/merge.js'
@@ -42,8 +43,10 @@ export class Saver {
   readonly #sealer: SessionSealer
   readonly #keeper: Keeper | undefined
   readonly #jar: CookieJar
+  readonly #endings: Endings
 
-  constructor (config: SessionConfig, sealer: SessionSealer, keeper: Keeper | undefined, jar: CookieJar) {
+  constructor (config: SessionConfig, sealer: SessionSealer, keeper: Keeper | undefined, jar: CookieJar, endings: Endings) {
+    this.#endings = endings
     this.#config = config
     this.#sealer = sealer
     this.#keeper = keeper
@@ -181,6 +184,7 @@ export class Saver {
     state.failure = undefined
     const lines = this.#noteOutcome(state, plan, outcome, request, reply)
     for (const { session: { id }, by } of plan.past) {
+      this.#endings.announce(id)
       if (listens('destroyed')) tell('destroyed', this.#config.sessionName, request, { id, by })
     }
     return lines
@@ -203,6 +207,7 @@ export class Saver {
       case 'gone':
         session.standing = 'gone'
         state.holds = 'newer'
+        this.#endings.announce(session.id)
         request.log.warn({ session: this.#config.sessionName }, 'another request ended the session meanwhile: the change is lost')
         break
       case 'dropped':

@@ -9,6 +9,9 @@ import { randomId } from '../seal/random.js'
 import type { Sealed, Subject } from '../store/keeper.js'
 import type { Facts, Status } from './policy.js'
 
+/** How exact the time is at which a listed session was seen last, in milliseconds: a read within it writes nothing. */
+const SEEN_AFTER = 600_000
+
 /** What a request brought. It never changes. */
 export interface Arrival {
   /** Which cookies of ours the client holds: bit 0 is the name itself, bit n is chunk n */
@@ -133,6 +136,13 @@ export class SessionState {
     return kept.isStale || (this.#config.rolling && this.#times.now() > (kept.sealedAt + kept.expiresAt) / 2)
   }
 
+  /** Whether its entry is to be written anew, so that it says when the session was seen last. */
+  get isUnseen (): boolean {
+    const { idle, kept } = this.current
+    if (kept?.seenAt === undefined || !this.#config.rolling) return false
+    return this.#times.now() > kept.seenAt + Math.min(SEEN_AFTER, this.#times.idleTimeout(idle) / 2)
+  }
+
   get changed (): boolean {
     if (this.current.standing !== 'live') return false
     return this.status !== 'unmodified' || this.text() !== this.savedText
@@ -163,7 +173,7 @@ export class SessionState {
       standing: this.current.standing,
       isChanged: text !== this.savedText,
       isEmpty: text === EMPTY,
-      isDue: this.isDue,
+      isDue: this.isDue || this.isUnseen,
       cookie: this.parts === 0 || this.holds === 'newer' ? 'none' : this.holds
     }
   }
