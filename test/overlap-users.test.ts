@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { runs, times } from './fixtures/fuzz.js'
 import { usersHistories } from './fixtures/overlap-users-history.js'
+import { odds } from './fixtures/overlap-users-odds.js'
 import { UsersTheatre } from './fixtures/overlap-users.js'
 import type { UsersMode } from './fixtures/overlap-users-world.js'
 
@@ -34,4 +35,16 @@ for (const mode of modes) {
     }), runs(HISTORIES))
     t.pass()
   })
+}
+
+for (const { title, storage, maxSessions, history } of odds) {
+  for (const processes of [1, 2] as const) {
+    t.test(`${storage}, processes: ${processes}: ${title}`, async t => {
+      t.teardown(t.clock.enter())
+      const optional: UsersMode['optional'] = storage === 'store' ? ['replace'] : ['getMany']
+      const theatre = new UsersTheatre({ name: title, storage, optional, processes, ...maxSessions !== undefined && { maxSessions } })
+      await theatre.play(t.clock, history)
+      t.pass()
+    })
+  }
 }
