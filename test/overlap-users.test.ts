@@ -30,7 +30,7 @@ for (const mode of modes) {
   t.test(`${mode.name}${limit}, processes: ${mode.processes}: the sessions of a user end and are listed, however requests overlap`, { timeout: 0 }, async t => {
     const theatre = new UsersTheatre(mode)
     t.teardown(t.clock.enter())
-    await fc.assert(fc.asyncProperty(usersHistories(mode.storage === 'store'), async history => {
+    await fc.assert(fc.asyncProperty(usersHistories(mode.storage === 'store', mode.maxSessions !== undefined), async history => {
       await theatre.play(t.clock, history)
     }), runs(HISTORIES))
     t.pass()
