@@ -26,7 +26,7 @@ export class Lifetimes {
   readonly #idle: number
   readonly #absolute: number
 
-  constructor ({ iron, idleTimeout, absoluteTimeout }: SealerConfig) {
+  constructor ({ iron, idleTimeout, absoluteTimeout }: Pick<SealerConfig, 'iron' | 'idleTimeout' | 'absoluteTimeout'>) {
     this.skew = (iron?.timestampSkewSec ?? SKEW) * 1000
     this.#offset = iron?.localtimeOffsetMsec ?? 0
     this.#idle = idleTimeout * 1000
@@ -67,9 +67,11 @@ export class Lifetimes {
 
   /** `session.info` */
   describe (
-    { id, createdAt }: { id: string, createdAt: number }, expiresAt: number, reason: SessionReason | null, isNew: boolean
+    { id, createdAt, binding }: { id: string, createdAt: number, binding?: { provenAt?: number | undefined } | undefined },
+    expiresAt: number, reason: SessionReason | null, isNew: boolean
   ): SessionInfo {
     const ends = Math.min(expiresAt, this.endOf(createdAt), MAX_DATE)
-    return Object.freeze({ id, createdAt: new Date(createdAt), expiresAt: new Date(ends), isNew, reason })
+    const provenAt = binding?.provenAt === undefined ? null : new Date(binding.provenAt)
+    return Object.freeze({ id, createdAt: new Date(createdAt), expiresAt: new Date(ends), isNew, reason, bound: binding !== undefined, provenAt })
   }
 }

@@ -18,7 +18,7 @@ declare module 'fastify' {
 const client = { id: 'the-app', secret: 'the-secret-of-the-app' }
 const callbackUri = 'http://app.test/login/callback'
 
-/** An OAuth2 provider that knows one app, wants PKCE, and lets everybody in as Ada. */
+/** An OAuth2 provider that knows one app, requires PKCE, and logs everybody in as Ada. */
 async function startProvider (): Promise<{ provider: FastifyInstance, issuer: string }> {
   const challenges = new Map<string, string>()
   const tokens = new Set<string>()
@@ -74,7 +74,7 @@ async function makeSite (options: Partial<SessionOptions>, login: Partial<Fastif
   return app
 }
 
-/** What a browser does between the start of a login and the app's callback. */
+/** The steps of a browser between the start of a login and the app's callback. */
 async function visitProvider (jar: Jar): Promise<string> {
   const start = await jar.get('/login')
   const answer = await fetch(start.headers.location as string, { redirect: 'manual' })
@@ -102,7 +102,7 @@ for (const [title, options, isSessionFirst] of variants) {
     t.equal(start.status, 302)
     t.match(start.headers.location, `${issuer}/authorize?`)
     t.same([...jar.cookies.keys()], ['session', 'oauth2-redirect-state', 'oauth2-code-verifier'])
-    t.notMatch(start.setCookies, [/^session=/], 'the state is in a cookie of its own')
+    t.notMatch(start.setCookies, [/^session=/], 'the state is in a separate cookie')
 
     const callback = await jar.get(await visitProvider(jar))
     t.match(callback, { status: 302, headers: { location: '/me' } })
@@ -111,14 +111,14 @@ for (const [title, options, isSessionFirst] of variants) {
     const inside = await jar.get('/me')
     t.match(inside.json, { user: { id: 'u1', name: 'Ada' }, views: null })
     t.not(inside.json.id, before.json.id)
-    t.match((await new Jar(app).get('/me', { cookie: planted })).json, { user: null }, 'what was planted before is not logged in')
+    t.match((await new Jar(app).get('/me', { cookie: planted })).json, { user: null }, 'the planted session is not logged in')
 
     const { token } = (await jar.get('/token')).json
-    t.match(await app.provider.userinfo(token as string), { sub: 'u1' }, 'the token that the session kept is good')
+    t.match(await app.provider.userinfo(token as string), { sub: 'u1' }, 'the token in the session is valid')
   })
 }
 
-t.test('@fastify/oauth2: a callback with a wrong state or code leaves the session as it is', async t => {
+t.test('@fastify/oauth2: a callback with a wrong state or code leaves the session unchanged', async t => {
   const { provider, issuer } = await startProvider()
   t.teardown(() => provider.close())
   const app = await makeSite({}, { discovery: { issuer } }, true)
@@ -127,14 +127,14 @@ t.test('@fastify/oauth2: a callback with a wrong state or code leaves the sessio
   const before = jar.cookies.get('session')
   const url = await visitProvider(jar)
   t.match(await jar.get(url.replace(/state=[^&]*/, 'state=forged')), { status: 500, json: { message: 'Invalid state' } })
-  t.match(await new Jar(app).get(url), { status: 500, json: { message: 'Invalid state' } }, 'the callback of somebody else\'s login')
+  t.match(await new Jar(app).get(url), { status: 500, json: { message: 'Invalid state' } }, 'the callback of another user\'s login')
   const again = await visitProvider(jar)
   t.match(await jar.get(again.replace(/code=[^&]*/, 'code=forged')), { status: 500, json: { message: /400 Bad Request/ } })
   t.equal(jar.cookies.get('session'), before)
   t.match((await jar.get('/me')).json, { user: null, views: 1 })
 })
 
-t.test('@fastify/oauth2: the state may be kept in the session instead, with a provider that is configured by hand', async t => {
+t.test('@fastify/oauth2: the state can be kept in the session instead, with a manually configured provider', async t => {
   const { provider, issuer } = await startProvider()
   t.teardown(() => provider.close())
   const app = await makeSite({}, {

@@ -13,7 +13,7 @@ import { listen } from './fixtures/ecosystem.js'
 import { TestStore } from './fixtures/stores.js'
 
 for (const isSessionFirst of [true, false]) {
-  t.test(`@fastify/helmet: its headers and the session's are on one answer, ${isSessionFirst ? 'the session' : 'helmet'} first`, async t => {
+  t.test(`@fastify/helmet: the response has its headers and the session's, with ${isSessionFirst ? 'the session' : 'helmet'} registered first`, async t => {
     const app = Fastify()
     if (isSessionFirst) await app.register(sessionPlugin, { secret })
     await app.register(helmet, { enableCSPNonces: true })
@@ -32,7 +32,7 @@ for (const isSessionFirst of [true, false]) {
   })
 }
 
-/** An app that gives out a folder beside its routes; what is put into `lines` tells of cookies that were refused. */
+/** An app that serves a folder in addition to its routes; `lines` receives the log, with the cookies that were rejected. */
 async function makeFiles (
   root: string, options: Partial<SessionOptions>, lines: Array<Record<string, unknown>>, isOff = false
 ): Promise<FastifyInstance> {
@@ -50,14 +50,14 @@ async function makeFiles (
   return app
 }
 
-t.test('@fastify/static: a file costs no session, and says nothing of one', async t => {
+t.test('@fastify/static: serving a file does not touch the session', async t => {
   const lines: Array<Record<string, unknown>> = []
   const root = t.testdir({ 'style.css': 'body {}', sub: { 'index.html': '<p>' } })
   const app = await makeFiles(root, {}, lines)
   const refused = (): number => lines.splice(0).filter(({ msg }) => msg === 'session cookie rejected').length
   const forged = { cookie: 'session=forged' }
   t.equal((await new Jar(app).get('/read', forged)).setCookies.length, 1)
-  t.equal(refused(), 1, 'a cookie that is read leaves a line')
+  t.equal(refused(), 1, 'reading an invalid cookie logs a line')
 
   const jar = new Jar(app)
   await jar.get('/count')
@@ -74,7 +74,7 @@ t.test('@fastify/static: a file costs no session, and says nothing of one', asyn
   t.equal(refused(), 0, 'nothing is unsealed')
 })
 
-t.test('@fastify/static: a file that a handler sends carries the session that the handler used', async t => {
+t.test('@fastify/static: a file sent by a handler carries the cookie of the session that the handler used', async t => {
   const app = await makeFiles(t.testdir({ 'style.css': 'body {}' }), {}, [])
   const jar = new Jar(app)
   await jar.get('/count')
@@ -85,7 +85,7 @@ t.test('@fastify/static: a file that a handler sends carries the session that th
   t.match(await app.session.unseal(jar.cookies.get('session')!), { data: { views: 1, note: 'taken' } })
 })
 
-t.test('@fastify/static: with a store a file asks it, unless its scope takes no part in sessions', async t => {
+t.test('@fastify/static: serving a file reads the store unless sessions are off in its scope', async t => {
   for (const isOff of [false, true]) {
     const store = new TestStore()
     const jar = new Jar(await makeFiles(t.testdir({ 'style.css': 'body {}' }), { store }, [], isOff))
@@ -99,7 +99,7 @@ t.test('@fastify/static: with a store a file asks it, unless its scope takes no 
 })
 
 for (const [place, options] of [['the cookie', () => ({})], ['a store', () => ({ store: new TestStore() })]] as const) {
-  t.test(`@fastify/rate-limit: each session has its own count, and those without share their address's; sessions in ${place}`, async t => {
+  t.test(`@fastify/rate-limit: each session has its own count, and clients without one share the count of their address, with sessions in ${place}`, async t => {
     const app = await makeApp(options())
     await app.register(rateLimit, { max: 2, keyGenerator: ({ session, ip }) => session.info.isNew ? ip : session.info.id })
     app.get('/', async request => { request.session.views = (request.session.views ?? 0) + 1; return { views: request.session.views } })
@@ -109,20 +109,20 @@ for (const [place, options] of [['the cookie', () => ({})], ['a store', () => ({
     await one.get('/free')
     await two.get('/free')
     const left = async (jar: Jar): Promise<unknown> => (await jar.get('/')).headers['x-ratelimit-remaining']
-    t.same([await left(one), await left(one)], ['1', '0'], 'the id stays though the cookie changes')
+    t.same([await left(one), await left(one)], ['1', '0'], 'the id stays even though the cookie changes')
     const refused = await one.get('/')
     t.match(refused, { status: 429, headers: { 'retry-after': String, vary: 'Cookie' }, setCookies: { length: 0 } })
     t.match((await one.get('/free')).json, { views: 4 })
     t.equal(await left(two), '1')
     t.same([await left(new Jar(app)), await left(new Jar(app))], ['1', '0'])
-    t.equal((await new Jar(app).get('/')).status, 429, 'to throw the cookie away does not help')
-    t.equal((await new Jar(app).get('/', { cookie: 'session=forged' })).status, 429, 'nor does one that is made up')
+    t.equal((await new Jar(app).get('/')).status, 429, 'deleting the cookie does not help')
+    t.equal((await new Jar(app).get('/', { cookie: 'session=forged' })).status, 429, 'a forged cookie does not help')
     await one.get('/login')
     t.equal(await left(one), '1', 'a new id has a new count')
   })
 }
 
-/** An app in front of another one, which it passes everything to. */
+/** An app that forwards everything to another one. */
 async function makeProxy (options: Partial<SessionOptions>): Promise<{ app: FastifyInstance, upstream: FastifyInstance }> {
   const upstream = Fastify()
   upstream.get('/twice', async (request, reply) => {
@@ -145,7 +145,7 @@ async function makeProxy (options: Partial<SessionOptions>): Promise<{ app: Fast
 }
 
 for (const [place, options] of [['the cookie', () => ({})], ['a store', () => ({ store: new TestStore() })]] as const) {
-  t.test(`@fastify/reply-from: the upstream's cookies stay beside ours, and the session is saved in ${place}`, async t => {
+  t.test(`@fastify/reply-from: the upstream's cookies are kept alongside ours, and the session is saved in ${place}`, async t => {
     const { app, upstream } = await makeProxy(options())
     t.teardown(async () => { await Promise.all([app.close(), upstream.close()]) })
     const jar = new Jar(app)
@@ -158,7 +158,7 @@ for (const [place, options] of [['the cookie', () => ({})], ['a store', () => ({
     const plain = await jar.get('/plain/twice')
     t.same(plain.setCookies, ['theirs=1; Path=/', 'more=2; Path=/'], 'a session that is not read adds nothing')
     t.match(plain.headers, { vary: 'Accept', 'cache-control': 'public, max-age=60' })
-    t.match(plain.json.cookie, `session=${jar.cookies.get('session')!}`, 'the upstream gets the cookie, unless it is taken out')
+    t.match(plain.json.cookie, `session=${jar.cookies.get('session')!}`, 'the upstream receives the cookie unless it is removed')
 
     t.match(await jar.get('/count/fails'), { status: 500, json: { message: 'of the upstream' } })
     t.match((await jar.get('/read')).json, { views: 3 })
@@ -166,7 +166,7 @@ for (const [place, options] of [['the cookie', () => ({})], ['a store', () => ({
   })
 }
 
-t.test('@fastify/under-pressure: its status is free of sessions, and a 503 leaves the session as it is', async t => {
+t.test('@fastify/under-pressure: its status route uses no session, and a 503 leaves the session unchanged', async t => {
   const store = new TestStore()
   const make = async (isHealthy: boolean, isSessionFirst: boolean): Promise<FastifyInstance> => {
     const app = Fastify()
@@ -190,7 +190,7 @@ t.test('@fastify/under-pressure: its status is free of sessions, and a 503 leave
     t.same(store.took(), [])
 
     t.match(await new Jar(unwell).get('/count', { cookie }), { status: 503, json: { code: 'FST_UNDER_PRESSURE' }, setCookies: { length: 0 } })
-    t.same(store.took(), isSessionFirst ? ['get'] : [], 'registered before, it spares the store')
+    t.same(store.took(), isSessionFirst ? ['get'] : [], 'if it is registered first, the store is not called')
     t.same((await jar.get('/count')).json, { views: 2 })
   }
 })

@@ -33,7 +33,7 @@ const opened = async (app: FastifyInstance, cookie: string): Promise<Jar> => {
   return jar
 }
 
-/** A server with the real iron-session, as a Next.js route handler uses it. */
+/** A server with the real iron-session, used as in a Next.js route handler. */
 async function ironServer (t: Test, open: typeof getIronSession, password: string | Record<string, string> = secret): Promise<string> {
   const server = createServer(async (request, response) => {
     const session = await open<Record<string, unknown>>(request, response, { password, cookieName: 'session', cookieOptions: { secure: false } })
@@ -81,7 +81,7 @@ for (const [version, open] of Object.entries(versions)) {
     const { id, createdAt } = await browser.get(`${ours}/data`)
     t.match(await browser.get(`${theirs}/count`), { views: 2 })
     t.same(await browser.get(`${ours}/count`), { views: 3 })
-    t.match(await browser.get(`${ours}/data`), { data: { views: 3 }, keys: ['views'], id, createdAt }, 'id and creation time hold through both')
+    t.match(await browser.get(`${ours}/data`), { data: { views: 3 }, keys: ['views'], id, createdAt }, 'both keep the id and the creation time')
     await browser.get(`${ours}/login`)
     const seen = await browser.get(`${theirs}/count`)
     t.match(seen, { views: 4, user: { id: 'u', name: 'Ada' } })
@@ -92,7 +92,7 @@ for (const [version, open] of Object.entries(versions)) {
     const first = browser.cookies.get('session')
     const given = await browser.get(`${ours}/data`)
     t.match(given, { data: { views: 1 }, keys: ['views'], id: /^[\w-]{22}$/ })
-    t.not(browser.cookies.get('session'), first, 'a session of theirs is given an id, and sealed with it')
+    t.not(browser.cookies.get('session'), first, 'one of their sessions gets an id and is sealed with it')
     t.same(await browser.get(`${ours}/data`), given)
     await browser.get(`${ours}/destroy`)
     t.same(await browser.get(`${theirs}/`), {})
@@ -100,7 +100,7 @@ for (const [version, open] of Object.entries(versions)) {
 }
 
 for (const [version, open] of Object.entries(versions)) {
-  t.test(`rotation: ids are numbers from the oldest, as iron-session ${version} has them`, async t => {
+  t.test(`rotation: secret ids are numbers counted from the oldest, as in iron-session ${version}`, async t => {
     const both = { 1: olderSecret, 2: secret }
     const old = { ours: await listen(t, { secret: olderSecret }), theirs: await ironServer(t, open, olderSecret) }
     const now = { ours: await listen(t, { secret: [secret, olderSecret] }), theirs: await ironServer(t, open, both) }
@@ -110,7 +110,7 @@ for (const [version, open] of Object.entries(versions)) {
       t.match(browser.cookies.get('session'), /^Fe26\.2\*1\*/)
       t.match(await browser.get(`${now.theirs}/`), { views: 1 })
       t.match(await browser.get(`${now.ours}/read`), { views: 1, reason: null })
-      t.match(browser.cookies.get('session'), /^Fe26\.2\*2\*/, 'what is read is sealed with the newest')
+      t.match(browser.cookies.get('session'), /^Fe26\.2\*2\*/, 'a session that is read is sealed with the newest secret')
       t.match(await browser.get(`${now.theirs}/count`), { views: 2 })
       t.match(await browser.get(`${now.ours}/count`), { views: 3 })
       t.match(await browser.get(`${old.ours}/read`), { reason: 'unknown-key' })
@@ -126,7 +126,7 @@ for (const [version, open] of Object.entries(versions)) {
   })
 }
 
-t.test('times: theirs end ours, ours end theirs, and a seal of theirs without an end is given one', async t => {
+t.test('timeouts of both packages apply to both, and a seal of theirs without an expiry gets one', async t => {
   const app = await makeApp({ interop: 'iron-session', idleTimeout: 100 }, routes)
   const token = await app.session.seal({ views: 1 })
   t.match(await unsealData(token, { password: secret }), { views: 1 })
@@ -139,7 +139,7 @@ t.test('times: theirs end ours, ours end theirs, and a seal of theirs without an
   t.match(await (await opened(app, `${expired}~2`)).get('/read'), { json: { reason: 'expired' }, setCookies: [/Max-Age=0/] })
   const jar = await opened(app, await sealData({ views: 1 }, { password: secret }))
   await jar.get('/remember')
-  t.match(await jar.get('/count'), { setCookies: [/Max-Age=5000;/] }, 'persist() holds through re-seals')
+  t.match(await jar.get('/count'), { setCookies: [/Max-Age=5000;/] }, 'persist() stays in effect after re-seals')
 })
 
 t.test('the absolute timeout counts from the first read', async t => {
@@ -154,7 +154,7 @@ t.test('the absolute timeout counts from the first read', async t => {
   }
 })
 
-t.test('any data comes through, in both directions', async t => {
+t.test('any data can be exchanged in both directions', async t => {
   const sealer = createSealer({ secret, interop: 'iron-session' })
   const data = fc.dictionary(fc.string().filter(key => !['get', 'set', 'clear', 'regenerate', 'destroy', 'delete', 'touch', 'persist', 'options', 'data', 'changed', 'deleted', 'info', META].includes(key)), fc.jsonValue(), { maxKeys: 5 })
   await fc.assert(fc.asyncProperty(data, async data => {
@@ -168,7 +168,7 @@ t.test('any data comes through, in both directions', async t => {
   }), runs(20))
 })
 
-t.test('what cannot be a session of ours: each has its reason', async t => {
+t.test('anything that cannot be a session is rejected with its own reason', async t => {
   const app = await makeApp({ interop: 'iron-session' }, routes)
   const sealBare = async (data: unknown, id = '1', with_ = secret): Promise<string> => await Iron.seal(data, { id, secret: with_ }, { ...Iron.defaults, ttl: 60_000 })
   const cases: Array<[token: string, reason: string, cleared: number]> = [
@@ -189,11 +189,11 @@ t.test('what cannot be a session of ours: each has its reason', async t => {
     t.same([json.reason, setCookies.length], [reason, cleared], reason)
   }
   const oddMeta = await (await opened(app, `${await sealBare({ views: 1, [META]: { n: 'session', i: '<script>', c: 'x' } })}~2`)).get('/read')
-  t.match(oddMeta, { json: { views: 1, reason: null } }, 'a key of ours that is not as we write it counts for nothing')
-  t.equal((await (await opened(app, `${await sealBare({ views: 1 }, '9')}~2`)).get('/read')).json.views, 1, 'a plain secret opens seals of any id, as Iron has it')
+  t.match(oddMeta, { json: { views: 1, reason: null } }, 'an invalid value under our own key is ignored')
+  t.equal((await (await opened(app, `${await sealBare({ views: 1 }, '9')}~2`)).get('/read')).json.views, 1, 'a plain secret opens seals with any id, as in Iron')
 })
 
-t.test('a session that this package sealed before is read, and written as iron-session has it from then on', async t => {
+t.test('a session in our own format is read, and written in the format of iron-session from then on', async t => {
   const before = await makeApp({}, routes)
   const after = await makeApp({ interop: 'iron-session' }, routes)
   const jar = await opened(after, await before.session.seal({ views: 4 }))
@@ -204,7 +204,7 @@ t.test('a session that this package sealed before is read, and written as iron-s
   t.same(await after.session.unseal(ours), { ok: false, reason: 'invalid' }, 'a key of ours in it could not be written')
 })
 
-t.test('our key is ours: setting it is refused, and regenerate, destroy and chunks work as ever', async t => {
+t.test('setting our own key is rejected, and regenerate, destroy and chunks work as usual', async t => {
   const app = await makeApp({ interop: 'iron-session', maxCookies: 3 }, {
     ...routes, '/own': (request: FastifyRequest) => { (request.session as unknown as Record<string, unknown>)[META] = 1 }
   })
@@ -217,10 +217,10 @@ t.test('our key is ours: setting it is refused, and regenerate, destroy and chun
   await jar.get('/note?note=short')
   t.equal(jar.cookies.size, 1)
   for (const [name, value] of stale) jar.cookies.set(name, value)
-  t.equal((await jar.get('/read')).json.views, 1, 'chunks that are left over do no harm')
+  t.equal((await jar.get('/read')).json.views, 1, 'leftover chunks do no harm')
 })
 
-t.test('without interop a neighbour\'s cookie is foreign and left alone', async t => {
+t.test('without interop, a cookie of the other package is foreign and left alone', async t => {
   for (const interop of [false, 'iron'] as const) {
     const app = await makeApp({ interop }, routes)
     const { json, setCookies } = await (await opened(app, await sealData({ views: 1 }, { password: secret }))).get('/read')
@@ -229,7 +229,7 @@ t.test('without interop a neighbour\'s cookie is foreign and left alone', async 
   }
 })
 
-t.test('interop "iron" reads bare data of any Iron implementation, with or without an id, and writes envelopes', async t => {
+t.test('interop "iron" reads plain data from any Iron implementation, with or without an id, and writes envelopes', async t => {
   const app = await makeApp({ interop: 'iron' }, routes)
   const bytes = new Uint8Array(32).map((_, nth) => nth)
   const raw = await makeApp({ interop: 'iron', secret: bytes }, routes)
@@ -245,7 +245,7 @@ t.test('interop "iron" reads bare data of any Iron implementation, with or witho
     const jar = await opened(app, token)
     const { json, setCookies } = await jar.get('/data')
     t.match(json, { data: { views: 1 }, id: /^[\w-]{22}$/ })
-    t.equal(setCookies.length, 1, 'sealed anew, with the id')
+    t.equal(setCookies.length, 1, 'sealed again, with the id')
     const again = await jar.get('/data')
     t.same([again.json, again.setCookies], [json, []])
     const sealer = createSealer({ secret: app === raw ? bytes : secret })
@@ -262,7 +262,7 @@ t.test('interop "iron" reads bare data of any Iron implementation, with or witho
   t.equal((await (await opened(slow, token)).get('/read')).json.views, 1)
 })
 
-t.test('every copy of a bare seal is one session, which one revocation ends', async t => {
+t.test('all copies of a seal without an envelope are one session, which one revocation ends', async t => {
   for (const interop of ['iron', 'iron-session'] as const) {
     for (const ttl of [0, 30 * 86_400]) {
       const app = await makeApp({ interop, isRevoked: denylist(new TestStore()), idleTimeout: 1000, cacheSize: 0 }, routes)
@@ -282,7 +282,7 @@ t.test('every copy of a bare seal is one session, which one revocation ends', as
   }
 })
 
-t.test('h3: what only looks like a session of theirs is none', async t => {
+t.test('h3: data that only resembles its sessions is not a session', async t => {
   const session = { id: 'u1', createdAt: 1, data: { views: 1 } }
   const like: Array<[interop: 'iron' | 'iron-session', data: object, reason: string | null]> = [
     ['iron', session, null],
@@ -297,7 +297,7 @@ t.test('h3: what only looks like a session of theirs is none', async t => {
   }
 })
 
-t.test('a session of the future begins now, and an odd timeout counts for nothing', async t => {
+t.test('a creation time in the future counts as now, and an invalid timeout is ignored', async t => {
   const sealer = createSealer({ secret, interop: 'iron-session' })
   const before = Date.now()
   const future = await sealer.unseal(await sealData({ [META]: { n: 'session', i: 'x', c: 8e15 } }, { password: secret }))
@@ -308,7 +308,7 @@ t.test('a session of the future begins now, and an odd timeout counts for nothin
   }
 })
 
-t.test('h3: a session of theirs is taken over with its id and creation time; they cannot read ours', async t => {
+t.test('h3: one of its sessions is adopted with its id and creation time, and it cannot read ours', async t => {
   const event = new H3().get('/', () => '') && { req: new Request('http://127.0.0.1/'), res: { headers: new Headers(), errHeaders: new Headers() }, context: {} as Record<string, unknown> }
   const config = { password: secret, name: 'session', seal: { ...Iron.defaults, ttl: 60_000 } }
   event.context.sessions = { session: { id: 'd0d6b6a2-93b4-4a86-9a17-6b9ba2a4c7ba', createdAt: 1_700_000_000_000, data: { views: 6 } } }
@@ -327,7 +327,7 @@ t.test('h3: a session of theirs is taken over with its id and creation time; the
   t.equal((await (await opened(same, defaults)).get('/read')).json.views, 6)
 })
 
-t.test('options that do not go together are refused', async t => {
+t.test('options that conflict are rejected', async t => {
   const wrong: Array<[options: object, message: RegExp]> = [
     [{ interop: 'h3' }, /"interop" must be false or iron or iron-session/],
     [{ interop: true }, /"interop"/],

@@ -4,7 +4,7 @@ import { ada, bag, clears, copyOf, makeNodes, seen, startOn } from './fixtures/n
 import type { Acts } from './fixtures/nodes.js'
 import { TestStore } from './fixtures/stores.js'
 
-// Two requests have one session at the same time: what each of them has done to it is there afterwards, key by key.
+// Two concurrent requests of one session: the changes of both are kept, key by key.
 
 const acts: Acts = {
   start: request => { bag(request).a = 1 },
@@ -30,19 +30,19 @@ for (const [title, count, makeStore] of topologies) {
     return () => ({ ...more, store: store.beside() })
   }
 
-  t.test(`${title}: deleting the last key deletes no key that another request has set`, async t => {
+  t.test(`${title}: deleting the last key does not delete a key that another request has set`, async t => {
     for (const empty of ['withoutA', 'clear']) {
       const [here, there] = await makeNodes(count, options(), acts)
       const browser = await startOn(here)
       const slow = copyOf(browser, there)
       const { status, setCookies } = await there.gates.during(empty, slow.get(`/late/${empty}`), () => browser.get('/addC'))
       t.equal(status, 200)
-      t.notOk(clears(setCookies), 'the session goes on')
+      t.notOk(clears(setCookies), 'the session continues')
       for (const jar of [browser, slow]) t.same((await seen(jar)).data, { c: 1 }, empty)
     }
   })
 
-  t.test(`${title}: a change that is saved after the session was emptied is kept`, async t => {
+  t.test(`${title}: a change saved after another request has emptied the session is kept`, async t => {
     for (const empty of ['withoutA', 'clear']) {
       const [here, there] = await makeNodes(count, options(), acts)
       const browser = await startOn(here)
@@ -66,7 +66,7 @@ for (const [title, count, makeStore] of topologies) {
     t.same(await seen(copy), { data: {}, reason: 'not-stored' })
   })
 
-  t.test(`${title}: clear() deletes the keys that the request knows of, whatever it sets afterwards`, async t => {
+  t.test(`${title}: clear() deletes only the keys that the request has loaded, and keeps those set afterwards`, async t => {
     const [here, there] = await makeNodes(count, options(), acts)
     const browser = await startOn(here)
     const slow = copyOf(browser, there)
@@ -74,7 +74,7 @@ for (const [title, count, makeStore] of topologies) {
     t.same((await seen(browser)).data, { c: 1, d: 1 })
   })
 
-  t.test(`${title}: both answers to a login that was clicked twice have a cookie that is logged in`, async t => {
+  t.test(`${title}: both responses to a login that was clicked twice set a cookie that is logged in`, async t => {
     for (const [login, data] of [['login', { user: ada }], ['loginWithCart', { a: 1, user: ada }]] as const) {
       const [here, there] = await makeNodes(count, options(), acts)
       const browser = await startOn(here)
@@ -82,11 +82,11 @@ for (const [title, count, makeStore] of topologies) {
       const { status, setCookies } = await there.gates.during(login, slow.get(`/late/${login}`), () => browser.get(`/${login}`))
       t.same([status, setCookies.length], [200, 1], login)
       t.same((await seen(browser)).data, data)
-      t.same((await seen(slow)).data, { user: ada }, 'what the first has ended is not carried on')
+      t.same((await seen(slow)).data, { user: ada }, 'data of the session that the first login has ended is dropped')
     }
   })
 
-  t.test(`${title}: persist() during another request's change gives the session the longer time`, async t => {
+  t.test(`${title}: persist() during another request's change sets the longer timeout`, async t => {
     t.clock.enter()
     t.clock.travel(1.9e12)
     for (const act of ['change', 'touch', 'setAndTouch']) {
@@ -97,13 +97,13 @@ for (const [title, count, makeStore] of topologies) {
         const { setCookies } = await there.gates.during(act, slow.get(`/late/${act}`), () => browser.get('/persist'))
         if (setCookies.length > 0 || act !== 'change' || !rolling) t.match(setCookies, [/Max-Age=5000;/], `the cookie of the ${act}, rolling ${rolling}`)
         t.clock.advance(4_900_000)
-        t.equal((await seen(copyOf(browser))).reason, null, 'the entry lives as long as the longer cookie')
+        t.equal((await seen(copyOf(browser))).reason, null, 'the entry lasts as long as the longer cookie')
         if (setCookies.length > 0) t.equal((await seen(copyOf(slow))).reason, null)
       }
     }
   })
 
-  t.test(`${title}: a change during another request's persist() leaves it the longer time`, async t => {
+  t.test(`${title}: a change during another request's persist() keeps the longer timeout`, async t => {
     t.clock.enter()
     t.clock.travel(1.9e12)
     const [here, there] = await makeNodes(count, options({ idleTimeout: 100 }), acts)

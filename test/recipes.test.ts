@@ -4,9 +4,9 @@ import { createSealer } from '../lib/index.js'
 import { count, Jar, makeApp, read, secret } from './fixtures/app.js'
 import { TestStore } from './fixtures/stores.js'
 
-// What the documentation tells people to write.
+// The recipes of the documentation.
 
-t.test('log out everywhere, with a generation in the user\'s row', async t => {
+t.test('a generation in the user\'s row logs the user out everywhere', async t => {
   const generations = new Map([['u1', 1], ['u2', 1]])
   const node = async (): ReturnType<typeof makeApp> => await makeApp({}, {
     '/login': request => {
@@ -38,7 +38,7 @@ t.test('log out everywhere, with a generation in the user\'s row', async t => {
   t.equal((await other.get('/who')).json.user, 'u2')
 })
 
-t.test('taking over the sessions of cookies into a store', async t => {
+t.test('sessions in cookies can be moved into a store', async t => {
   const before = await makeApp({}, { '/count': count })
   const store = new TestStore()
   const { unseal } = createSealer({ secret })
@@ -59,5 +59,5 @@ t.test('taking over the sessions of cookies into a store', async t => {
   t.same((await moved.get('/read')).json, { views: 2, reason: null })
   const copy = moved.header()
   await moved.get('/destroy')
-  t.equal((await new Jar(after).get('/read', { cookie: copy })).json.views, null, 'a session that ended in the store is not taken over again')
+  t.equal((await new Jar(after).get('/read', { cookie: copy })).json.views, null, 'a session that ended in the store is not moved again')
 })

@@ -40,10 +40,11 @@ declare namespace sessionPlugin {
    * - `invalid`: its data cannot be a session's: a key of it would hide a member, it does not fit the schema, or the store's
    *   entry is no JSON object
    * - `not-stored`: the store has no entry for it
+   * - `unproven`: it is bound to a device, and the request came without that device's proof; or it was not bound in time (`required`)
    */
   export type SessionReason =
     'absent' | 'malformed' | 'unknown-key' | 'tampered' | 'expired' | 'outlived' | 'wrong-name' | 'foreign' | 'revoked' |
-    'invalid' | 'not-stored'
+    'invalid' | 'not-stored' | 'unproven'
 
   /** What is known about a session beside its data. */
   export interface SessionInfo {
@@ -57,6 +58,10 @@ declare namespace sessionPlugin {
     readonly isNew: boolean
     /** Why it started empty, `null` if it was loaded */
     readonly reason: SessionReason | null
+    /** Whether it is bound to a device (`deviceBound`, experimental) */
+    readonly bound: boolean
+    /** When the device last proved that it holds the key; `null` where the session is not bound, and outside a request */
+    readonly provenAt: Date | null
   }
 
   /** The cookie's attributes (RFC 6265, section 4.1.2). Lifetimes come from `idleTimeout`. */
@@ -68,7 +73,7 @@ declare namespace sessionPlugin {
     /** `HttpOnly`; default `true` */
     httpOnly?: boolean | undefined
     /** `SameSite`; default `lax`. `true` is `strict`, `false` leaves it out, `none` needs `secure: true` */
-    sameSite?: 'lax' | 'strict' | 'none' | boolean | undefined
+    sameSite?: 'lax' | 'strict' | 'none' | 'Lax' | 'Strict' | 'None' | boolean | undefined
     /** `Secure`; default `true` where `NODE_ENV` is `production`, else `auto`, which follows `request.protocol` */
     secure?: boolean | 'auto' | undefined
     /** `Priority` (Chromium); default none */
@@ -104,10 +109,14 @@ declare namespace sessionPlugin {
     decode?: (text: string) => unknown
   }
 
-  /** Text of 32 characters or more, or exactly 32 bytes, which Iron uses as the raw key. */
+  /** A string of at least 32 characters, or exactly 32 bytes, which Iron uses as the raw key. */
   export type SecretValue = string | Uint8Array
-  /** A secret, with an id of your own (`\w+`) or without; without one, an id is derived from it. */
-  export type Secret = SecretValue | { id: string, secret: SecretValue }
+  /**
+   * A secret, with or without an id of your own (`\w+`, written into the seal); without one, an id is derived from the secret.
+   * `encryption` and `integrity` are Iron's two passwords; `interop: 'iron-session'` does not support them.
+   */
+  export type Secret =
+    SecretValue | { id: string, secret: SecretValue } | { id?: string | undefined, encryption: SecretValue, integrity: SecretValue }
 
   /** What a schema says of data: issues, or the data that it returns. */
   export type StandardSchemaResult = { readonly value: unknown, readonly issues?: undefined } | { readonly issues: readonly unknown[] }
@@ -124,8 +133,11 @@ declare namespace sessionPlugin {
 
   /** What `createSealer` takes; the plugin takes these too. */
   export interface SealerOptions {
-    /** One secret or several, newest first: the first seals, all unseal. Required */
-    secret: Secret | readonly Secret[] | undefined
+    /**
+     * Required. One secret or several, newest first: the first seals, all unseal. `undefined` after the first is skipped, so that an
+     * older secret may be missing from the environment
+     */
+    secret: Secret | ReadonlyArray<Secret | undefined> | undefined
     /** Name of the request's and the instance's decorator, bound into every seal; default `session` */
     sessionName?: string | undefined
     /** Seconds without use after which a session ends; default 1 209 600 (14 days) */
@@ -151,32 +163,36 @@ declare namespace sessionPlugin {
   /**
    * Where sessions may live beside the cookie. A Keyv instance is one as it is; `fromExpressStore` makes one of an
    * express-session store. Values are JSON text. A failure is to reject (or, as Keyv has it, to emit `error`): it
-   * becomes FST_SESSION_STORE.
+   * becomes FST_SESSION_STORE. `fastify-sealed-session/redis` and `fastify-sealed-session/postgres` have every method, and
+   * `fastify-sealed-session/store-test` has tests for one of your own.
    */
   export interface SessionStore {
     /** The value of an id, or `undefined` (or `null`) for an id that is not there or has expired */
     get(id: string): Promise<unknown>
     /**
-     * Sets the value, and in how many milliseconds it expires; a whole number. With `user`, the entry is that user's; without it, it
-     * is nobody's, whosever it was before
+     * Sets the value, and in how many milliseconds it expires; a whole number. With `user` the entry is that user's, any string;
+     * without it the entry is nobody's, whosever it was. A store without `find` ignores `user`
      */
     set(id: string, value: string, ttlMs: number, user?: string): Promise<unknown>
-    /** Deletes the entry; that there is none is no failure. A store with `find` returns whether there was an entry */
+    /** Deletes the entry; that there is none is no failure. A store with `find` tells whether there was one */
     delete(id: string): Promise<unknown>
-    /** Moves the expiry of an entry, if it is there. Without it, the value is set again */
+    /**
+     * Moves the expiry of an entry, if it is there; its user stays. A store with `find` tells whether it is there. Without it,
+     * the value is set again
+     */
     touch?(id: string, ttlMs: number): Promise<unknown>
     /**
      * Sets the value if the entry still has the previous one, at once, and tells whether it did. With it no change of
-     * another process is overwritten.
+     * another process is overwritten. `user` is as for `set`
      */
     replace?(id: string, previous: string, value: string, ttlMs: number, user?: string): Promise<boolean>
-    /** All entries of a user that are there; `expiresAt` in milliseconds since 1970. `userOf` needs it */
+    /** All entries that a user has, with the time of their expiry in milliseconds since 1970; never one of another user */
     find?(user: string): Promise<Array<{ id: string, value: string, expiresAt: number }>>
-    /** The values of several ids, in their order; `undefined` (or `null`) for an id that is not there */
+    /** The values of several ids, in their order; `undefined` or `null` where there is none */
     getMany?(ids: string[]): Promise<unknown[]>
     /**
-     * Calls `ended` with the id of each entry that any process deletes, as soon as it can. A message may be lost. Resolves to a
-     * function that stops it
+     * Calls a listener with the id of each entry that `delete` has deleted, in any process, until the function that it resolves
+     * to is called. A message may be lost while the connection is broken; it is made again by itself
      */
     subscribe?(ended: (id: string) => void): Promise<() => Promise<void>>
   }
@@ -220,6 +236,30 @@ declare namespace sessionPlugin {
     revokeUser?(user: string, mark: { before: Date, except?: string | undefined, until: Date }): Promise<void> | void
   }
 
+  /**
+   * Binds sessions to the device of their browser (Device Bound Session Credentials). Experimental: the draft and the browsers still
+   * change. `docs/device-bound.md` says what it protects.
+   */
+  export interface DeviceBoundOptions {
+    /**
+     * For which sessions binding is offered, and which ones `required` is about: usually those of users who have logged in. Gets a
+     * copy of the data
+     */
+    when: (data: SessionDataOf<SessionData>, request: FastifyRequest<any, any, any, any, any, any, any, any>) => boolean
+    /** Seconds that a proof of the device lasts, 300 at least; default 600. A thief with both cookies has as long */
+    timeout?: number | undefined
+    /** Seconds that a challenge can be answered, 10 to 300; default 60 */
+    challengeTimeout?: number | undefined
+    /** Where the browser registers (`POST <path>/registration`) and refreshes (`POST <path>/refresh`); default `/dbsc` */
+    path?: string | undefined
+    /** Name of the cookie that holds the proof; default the session's cookie name and `-bound` */
+    cookieName?: string | undefined
+    /** Answer a link from another site that came without the proof with a page that loads itself again; default `true` */
+    reload?: boolean | undefined
+    /** Seconds after its creation from which a session that is not bound is empty (`unproven`); default `false`: never */
+    required?: number | false | undefined
+  }
+
   /** What the plugin takes. A wrong value or an unknown name rejects `app.ready()`. */
   export interface SessionOptions extends SealerOptions {
     /** Name of the cookie; default `sessionName` */
@@ -254,12 +294,14 @@ declare namespace sessionPlugin {
      * are ended beyond that. Needs `userOf` and a `store` that can find. Default: no limit
      */
     maxSessions?: number | undefined
+    /** Bind sessions to the device of their browser (experimental); default none */
+    deviceBound?: DeviceBoundOptions | undefined
     /** Add `Vary` and `Cache-Control` where the session was read or set; default `true` */
     cacheHeaders?: boolean | undefined
   }
 
   /**
-   * What is published on the diagnostics channels `fastify-sealed-session.loaded`, `.rejected`, `.saved` and `.destroyed`
+   * What is published on the diagnostics channels `fastify-sealed-session.loaded`, `.rejected`, `.saved`, `.destroyed` and `.bound`
    * (`node:diagnostics_channel`): never data, never a cookie's value.
    */
   export interface SessionEvents {
@@ -271,8 +313,30 @@ declare namespace sessionPlugin {
     saved: SessionEvent & { id: string, bytes: number }
     /** A session that the client had was ended */
     destroyed: SessionEvent & { id: string, by: 'destroy' | 'regenerate' }
+    /** A step of binding a session to a device; `id` is the session's, where there is one, and `reason` says why a step was refused */
+    bound: SessionEvent & { what: 'offered' | 'registered' | 'refreshed' | 'refused', id: string | null, reason: BoundRefusal | null }
   }
   interface SessionEvent { sessionName: string, request: FastifyRequest }
+
+  /**
+   * Why a registration or a refresh was refused.
+   *
+   * - `script`: a page's script has sent it, not the browser
+   * - `no-session`: it came without a session, or with one that has ended
+   * - `unknown-session`: its session cookie may be known to another node; the browser keeps the binding
+   * - `unavailable`: the session could not be loaded or saved; the browser keeps the binding
+   * - `already-bound`: a registration for a session that is bound already
+   * - `not-bound`: a refresh for a session that is not bound, or under another binding
+   * - `malformed`: its proof does not have the form that it should
+   * - `key`: its key is not one of ES256, or of RS256 with 2048 to 4096 bits
+   * - `signature`: its signature does not hold
+   * - `challenge`: it answers no challenge of this session, or one that has expired
+   * - `used`: its challenge has been answered before
+   * - `too-large`: the session does not fit into its cookies together with the key
+   */
+  export type BoundRefusal =
+    'script' | 'no-session' | 'unknown-session' | 'unavailable' | 'already-bound' | 'not-bound' | 'malformed' | 'key' | 'signature' |
+    'challenge' | 'used' | 'too-large'
 
   /** The members of `request.session`. They live on its prototype: its own keys are your data alone. */
   export interface SessionMembers<Data extends object> {

@@ -27,7 +27,8 @@ describe('options', () => {
   test('are known by name, and all but the secret may be left out or undefined', () => {
     expect<keyof SessionOptions>().type.toBe<
       'secret' | 'sessionName' | 'idleTimeout' | 'absoluteTimeout' | 'interop' | 'schema' | 'iron' | 'cacheSize' | 'cookieName' |
-      'cookie' | 'rolling' | 'persistent' | 'maxCookies' | 'store' | 'storage' | 'storeTimeout' | 'isRevoked' | 'cacheHeaders'
+      'cookie' | 'rolling' | 'persistent' | 'maxCookies' | 'store' | 'storage' | 'storeTimeout' | 'isRevoked' | 'userOf' | 'maxSessions' |
+      'cacheHeaders'
     >()
     expect<keyof SealerOptions>().type.toBe<
       'secret' | 'sessionName' | 'idleTimeout' | 'absoluteTimeout' | 'interop' | 'schema' | 'iron' | 'cacheSize'
@@ -36,6 +37,14 @@ describe('options', () => {
     expect<{ secret: string } & { [Name in Exclude<keyof SessionOptions, 'secret'>]: undefined }>()
       .type.toBeAssignableTo<SessionOptions>()
     expect<{ idleTimeout: 60 }>().type.not.toBeAssignableTo<SessionOptions>()
+  })
+
+  test('userOf gets the data, and returns a string or undefined', () => {
+    take({ secret, userOf: data => data.user?.id, maxSessions: 5 })
+    // @ts-expect-error Type 'number | undefined' is not assignable to type 'string | undefined'
+    take({ secret, userOf: data => data.views })
+    // @ts-expect-error Type 'Promise<string>' is not assignable to type 'string'
+    take({ secret, userOf: async () => 'u1' })
   })
 
   test('are refused where they are misspelt or of another type', () => {
@@ -68,7 +77,12 @@ describe('secret', () => {
     take({ secret: { id: 'k1', secret: bytes } })
     take({ secret: ['text', bytes, { id: 'k2', secret: 'text' }] })
     take({ secret: ['text', bytes] as const })
-    expect<Secret>().type.toBe<string | Uint8Array | { id: string, secret: string | Uint8Array }>()
+    take({ secret: ['text', process.env.OLD_SECRET] })
+    take({ secret: { encryption: 'text', integrity: bytes } })
+    expect<Secret>().type.toBe<
+      string | Uint8Array | { id: string, secret: string | Uint8Array } |
+      { id?: string | undefined, encryption: string | Uint8Array, integrity: string | Uint8Array }
+    >()
   })
 
   test('is nothing else', () => {
@@ -76,8 +90,8 @@ describe('secret', () => {
     take({ secret: 1 })
     // @ts-expect-error Type 'null' is not assignable to type
     take({ secret: null })
-    // @ts-expect-error Type 'undefined' is not assignable to type 'Secret'
-    take({ secret: ['text', process.env.OLD_SECRET] })
+    // @ts-expect-error Type '{ encryption: string; }' is not assignable to type
+    take({ secret: { encryption: 'text' } })
     // @ts-expect-error Type '{ secret: string; }' is not assignable to type
     take({ secret: { secret: 'text' } })
     // @ts-expect-error Type 'number' is not assignable to type 'string'
@@ -97,8 +111,9 @@ describe('cookie', () => {
     take({ secret, cookie: { expires: new Date() } })
     // @ts-expect-error 'signed' does not exist in type 'SessionCookieOptions'
     take({ secret, cookie: { signed: true } })
-    // @ts-expect-error Type '"Lax"' is not assignable to type
     take({ secret, cookie: { sameSite: 'Lax' } })
+    // @ts-expect-error Type '"lax "' is not assignable to type
+    take({ secret, cookie: { sameSite: 'lax ' } })
   })
 })
 

@@ -6,7 +6,7 @@ interface Watch {
   readonly controller: AbortController
   /** Looks the session up, and ends the watch if it has ended */
   readonly look: () => Promise<void>
-  readonly timer: NodeJS.Timeout
+  timer: NodeJS.Timeout
 }
 
 /** Tells who holds a session open that it has ended. */
@@ -25,24 +25,22 @@ export class Endings {
    * @param connection its `close` ends the watch
    */
   watch (id: string, every: number, lives: () => Promise<boolean>, connection: EventEmitter): AbortSignal {
-    const controller = new AbortController()
     const look = async (): Promise<void> => {
       this.#subscribe()
       const hasEnded = await lives().then(lives => !lives, () => false)
       if (hasEnded) this.announce(id)
-      else timer.refresh()
+      else if (watches.has(watch)) watch.timer = later(look, every)
     }
-    const timer = setTimeout(() => { void look() }, every * 1000).unref()
-    const watch = { controller, look, timer }
+    const watch: Watch = { controller: new AbortController(), look, timer: later(look, every) }
     const watches = this.#watches.get(id) ?? new Set()
     this.#watches.set(id, watches.add(watch))
     connection.once('close', () => {
-      clearTimeout(timer)
+      clearTimeout(watch.timer)
       watches.delete(watch)
       if (watches.size === 0 && this.#watches.get(id) === watches) this.#watches.delete(id)
     })
     this.#subscribe()
-    return controller.signal
+    return watch.controller.signal
   }
 
   /** A session has ended: whoever holds it hears of it. */
@@ -54,11 +52,17 @@ export class Endings {
       clearTimeout(timer)
       controller.abort(new Error('the session has ended'))
     }
+    watches.clear()
   }
 
   /** Sessions have ended, and nobody here knows which: all that are held are looked up. */
   lookNow (): void {
-    for (const watches of this.#watches.values()) for (const { look } of watches) void look()
+    for (const watches of this.#watches.values()) {
+      for (const { look, timer } of watches) {
+        clearTimeout(timer)
+        look()
+      }
+    }
   }
 
   /** Listens for what other processes end, from the first watch on. A server that is away is tried again at the next look-up. */
@@ -73,9 +77,19 @@ export class Endings {
 
   /** The app closes. */
   async close (): Promise<void> {
-    for (const watches of this.#watches.values()) for (const { timer } of watches) clearTimeout(timer)
+    for (const watches of this.#watches.values()) {
+      for (const { timer } of watches) clearTimeout(timer)
+      watches.clear()
+    }
     this.#watches.clear()
     const stop = await this.#subscription?.catch(() => undefined)
     await stop?.()
   }
+}
+
+/** Seconds from now, in a way that does not keep the process alive. */
+function later (work: () => Promise<void>, seconds: number): NodeJS.Timeout {
+  const timer = setTimeout(work, seconds * 1000)
+  timer.unref()
+  return timer
 }
