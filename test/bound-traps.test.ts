@@ -17,9 +17,13 @@ t.test('a link from another site, with the proof expired, gets a page that loads
   for (const headers of [link, { ...link, 'sec-fetch-site': 'same-site' }]) {
     const { status, headers: answered, body, setCookies } = await device.get('/who', headers)
     t.equal(status, 200)
-    t.match(answered, { refresh: '0', 'cache-control': 'no-store', 'content-type': 'text/html; charset=utf-8' })
+    t.match(answered, { refresh: '0;url=/./who', 'cache-control': 'no-store', 'content-type': 'text/html; charset=utf-8' })
     t.notMatch(body, /script/)
     t.same(setCookies, [])
+  }
+  for (const url of ['//evil.test/who', '/who?a=%0d%0ab;url=https://evil.test', '/\\\\evil.test']) {
+    const { refresh } = (await device.get(url, link)).headers as { refresh: string }
+    t.equal(new URL(refresh.slice('0;url='.length), 'https://app.test/').host, 'app.test', 'no other host, whatever the path')
   }
   for (const headers of [
     { ...link, 'sec-fetch-site': 'same-origin' }, { ...link, 'sec-fetch-site': 'none' }, { ...link, 'sec-fetch-mode': 'cors' },
