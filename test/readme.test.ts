@@ -11,7 +11,8 @@ const root = resolve(import.meta.dirname, '..')
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
 const security = readFileSync(join(root, 'SECURITY.md'), 'utf8')
 const concepts = readFileSync(join(root, 'docs', 'concepts.md'), 'utf8')
-const snippets = [...`${readme}\n${security}\n${concepts}`.matchAll(/^ *```ts\n(.*?)^ *```$/gms)].map(([, code]) => code!)
+const bound = readFileSync(join(root, 'docs', 'device-bound.md'), 'utf8')
+const snippets = [...`${readme}\n${security}\n${concepts}\n${bound}`.matchAll(/^ *```ts\n(.*?)^ *```$/gms)].map(([, code]) => code!)
 
 /** What a snippet that starts in the middle of an app takes as given. */
 const given = `
@@ -70,7 +71,7 @@ t.test('the first snippet runs as printed, and counts', async t => {
 t.test('every option, error, reason and member is in a table', async t => {
   const types = readFileSync(join(root, 'types', 'index.d.ts'), 'utf8')
   const reasons = [.../^ +\* - `([\w-]+)`:/gm[Symbol.matchAll](types)].map(([, reason]) => reason!)
-  t.equal(reasons.length, 11)
+  t.equal(reasons.length, 12)
   const rows = readme.split('\n').filter(line => line.startsWith('| `')).map(line => line.split(' | ')[0]!)
   for (const name of [...PLUGIN_NAMES, ...Object.keys(errors), ...reasons, ...reservedKeys]) {
     t.ok(rows.some(row => new RegExp(`\`${name}\\b`).test(row)), name)
