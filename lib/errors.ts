@@ -29,7 +29,7 @@ export const errors = Object.freeze({
   FST_SESSION_TOO_LARGE: createError<[size: number, limit: number, cookies: number, largest: string]>(
     'FST_SESSION_TOO_LARGE',
     'The sealed session takes %d bytes of cookie, the limit is %d (maxCookies: %d). Largest keys, in bytes: %s. ' +
-    'Keep less in the session, or raise maxCookies', 500),
+    'Keep less in the session, raise maxCookies, or keep it in a store (options "store" and "storage")', 500),
   /** 500, when saving: a value would not come back from JSON as it went in. */
   FST_SESSION_NOT_SERIALIZABLE: createError<[path: string, what: string, options?: { cause: unknown }]>(
     'FST_SESSION_NOT_SERIALIZABLE', 'Session value at "%s" is %s: only JSON values (string, finite number, boolean, null, plain object, array) can be kept', 500),

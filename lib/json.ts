@@ -22,6 +22,29 @@ export function findReservedKey (data: object): string | undefined {
   return undefined
 }
 
+/**
+ * Whether data has a function or a symbol, which JSON leaves out of objects without a word: then the data has the same JSON as
+ * without it. Data with a cycle must not come here.
+ */
+export function hasFunction (data: object): boolean {
+  if (Array.isArray(data)) {
+    // By index: for-in over an array costs three times as much.
+    for (let at = 0; at < data.length; at++) if (isFunction(data[at])) return true
+    return false
+  }
+  for (const key in data) if (isFunction((data as Record<string, unknown>)[key]) && Object.hasOwn(data, key)) return true
+  return false
+}
+
+function isFunction (value: unknown): boolean {
+  switch (typeof value) {
+    case 'object': return value !== null && hasFunction(value)
+    case 'function':
+    case 'symbol': return true
+    default: return false
+  }
+}
+
 /** The error for a key that would hide a member of the session. */
 export function reservedKeyError (key: string): Error {
   return new errors.FST_SESSION_RESERVED_KEY(

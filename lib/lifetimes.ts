@@ -26,7 +26,7 @@ export class Lifetimes {
   readonly #idle: number
   readonly #absolute: number
 
-  constructor ({ iron, idleTimeout, absoluteTimeout }: SealerConfig) {
+  constructor ({ iron, idleTimeout, absoluteTimeout }: Pick<SealerConfig, 'iron' | 'idleTimeout' | 'absoluteTimeout'>) {
     this.skew = (iron?.timestampSkewSec ?? SKEW) * 1000
     this.#offset = iron?.localtimeOffsetMsec ?? 0
     this.#idle = idleTimeout * 1000

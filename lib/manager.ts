@@ -1,18 +1,22 @@
 import type { SessionManager } from '../types/index.js'
 import type { CookieJar } from './cookie/jar.js'
-import { getSlot } from './guard.js'
+import { errors } from './errors.js'
+import { getSession, getSlot } from './guard.js'
+import { parseInteger, refused } from './options/checks.js'
 import type { SessionConfig } from './options/options.js'
 import { forData } from './seal/sealer.js'
 import type { SessionSealer } from './seal/sealer.js'
 import type { Loader } from './session/load.js'
 import type { Saver } from './session/save.js'
 import { SessionState } from './session/state.js'
+import type { Identity } from './session/state.js'
 import { Deadline } from './store/deadline.js'
+import type { Endings } from './store/endings.js'
 import type { Keeper } from './store/keeper.js'
 
 /** `app.session` */
 export function createManager (
-  config: SessionConfig, sealer: SessionSealer, keeper: Keeper | undefined, loader: Loader, saver: Saver, jar: CookieJar
+  config: SessionConfig, sealer: SessionSealer, keeper: Keeper | undefined, loader: Loader, saver: Saver, jar: CookieJar, endings: Endings
 ): SessionManager {
   const { seal, unseal } = keeper === undefined ? forData(sealer) : withKeeper(keeper)
 
@@ -37,6 +41,20 @@ export function createManager (
     )
   }
 
+  /** Whether a session that a websocket or a stream holds has not ended. */
+  async function lives ({ id, createdAt, idle, kept }: Identity): Promise<boolean> {
+    // A session that was never sealed exists in its request alone.
+    if (kept === undefined) return true
+    const { times } = sealer
+    const isSealValid = Math.min(kept.expiresAt, times.endOf(createdAt)) > times.now()
+    if (keeper === undefined) return isSealValid
+    const deadline = new Deadline(config.storeTimeout)
+    const found = await deadline.bound(async () => await keeper.find({ id, createdAt, idle, kept }, kept.expiresAt, undefined, deadline))
+    if (found.ok) return found.entry !== undefined || isSealValid
+    // It may be small by now, and live in its cookie.
+    return config.storage === 'overflow' && found.reason === 'not-stored' && isSealValid
+  }
+
   return Object.freeze<SessionManager>({
     seal,
     unseal,
@@ -46,6 +64,25 @@ export function createManager (
     async commit (request, reply) {
       const state = getSlot(request, config.sessionName)
       return state instanceof SessionState && state.isRead ? await saver.save(state, request, reply) : []
+    },
+    of (user) {
+      const users = keeper?.users
+      if (users === undefined) throw refused('userOf', 'it is not set. Tell whose a session is, for example userOf: data => data.user?.id')
+      // What was given may be somebody's data, and is not shown.
+      if (typeof user !== 'string') throw new errors.FST_SESSION_INVALID_OPTION('user', `must be a string; got a value of the type ${typeof user}`)
+      return users.of(user, id => {
+        if (id === undefined) endings.lookNow()
+        else endings.announce(id)
+      })
+    },
+    signal (request, { every = 60 } = {}) {
+      parseInteger('every', every, 1, 86_400)
+      const { id } = getSession(request, config.sessionName).info
+      const { current } = getSlot(request, config.sessionName) as SessionState
+      if (current.standing === 'gone') return AbortSignal.abort(new Error('the session has ended'))
+      // An upgraded request never closes, its socket does.
+      const connection = request.raw.headers.upgrade === undefined ? request.raw : request.raw.socket
+      return endings.watch(id, every, async () => await lives(current), connection)
     }
   })
 }

@@ -14,6 +14,7 @@ import { SessionSealer } from './seal/sealer.js'
 import { Loader } from './session/load.js'
 import { isWebsocket, Saver } from './session/save.js'
 import { SessionState } from './session/state.js'
+import { Endings } from './store/endings.js'
 import { Keeper } from './store/keeper.js'
 
 /** What a request's slot holds: its session once that was loaded; before that its reply; before our hook nothing. */
@@ -29,19 +30,21 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
 
   const slot = slotFor(sessionName)
   const sealer = new SessionSealer(config)
-  const keeper = Keeper.for(config, sealer.times)
+  const endings = new Endings(config.store)
+  const keeper = Keeper.for(config, { times: sealer.times, fit: data => sealer.fit(data) }, endings)
   const waits = !sealer.sync || keeper !== undefined
   const jar = new CookieJar(config, sealer.times, app.serializeCookie)
   const loader = new Loader(config, sealer, keeper)
-  const saver = new Saver(config, sealer, keeper, jar)
+  const saver = new Saver(config, sealer, keeper, jar, endings)
 
-  app.decorate(sessionName, createManager(config, sealer, keeper, loader, saver, jar) as never)
+  app.decorate(sessionName, createManager(config, sealer, keeper, loader, saver, jar, endings) as never)
   app.decorate(markOfCookie(cookieName), true)
   app.decorateRequest(slot, null)
   markRegistered(app, sessionName)
   app.decorateRequest(sessionName, { getter: read, setter: refuse } as never)
   app.addHook('onRequest', waits ? loadNow : remember)
   app.addHook('onSend', save)
+  app.addHook('onClose', async () => { await endings.close() })
 
   /** request.session */
   function read (this: Slotted): Session {

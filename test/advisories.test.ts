@@ -3,7 +3,7 @@ import t from 'tap'
 import { createSealer } from '../lib/index.js'
 import { Jar, makeApp, read, secret } from './fixtures/app.js'
 
-// What was found in other session packages, tried on this one.
+// Vulnerabilities published for other session packages, tried on this one.
 
 const login = { id: 'u1', name: 'Ada' }
 const routes = {
@@ -17,7 +17,7 @@ const routes = {
   '/read': read
 } satisfies Parameters<typeof makeApp>[1]
 
-t.test('CVE-2024-31999: a stolen cookie cannot be renewed for ever', async t => {
+t.test('CVE-2024-31999: a stolen cookie cannot be renewed forever', async t => {
   t.clock.enter()
   const victim = new Jar(await makeApp({ idleTimeout: 100, absoluteTimeout: 1000 }, routes))
   await victim.get('/login')
@@ -33,7 +33,7 @@ t.test('CVE-2024-31999: a stolen cookie cannot be renewed for ever', async t => 
   t.match((await thief.get('/me')).json, { user: null, reason: 'outlived' })
 })
 
-t.test('CVE-2024-35220: an expired session is not restored by computing its age anew', async t => {
+t.test('CVE-2024-35220: recomputing the age of a session does not restore an expired one', async t => {
   t.clock.enter()
   const app = await makeApp({ idleTimeout: 100 }, { ...routes, '/persist': request => { request.session.persist(1000); request.session.touch() } })
   const jar = new Jar(app)
@@ -45,13 +45,13 @@ t.test('CVE-2024-35220: an expired session is not restored by computing its age 
     await jar.get(url)
     t.match((await jar.get('/me')).json, { user: null })
   }
-  // Nor by another app with the same secret and a longer timeout: the expiry is in the seal.
+  // Another app with the same secret and a longer timeout does not restore it either: the expiry is in the seal.
   const longer = new Jar(await makeApp({ idleTimeout: 1e6 }, routes))
   longer.cookies.set('session', stale)
   t.match((await longer.get('/me')).json, { user: null, reason: 'expired' })
 })
 
-t.test('CVE-2022-25896, CVE-2023-29019: a session planted before the login is not logged in by it', async t => {
+t.test('CVE-2022-25896, CVE-2023-29019: a login does not log in a session that was planted before it', async t => {
   const attacker = new Jar(await makeApp({}, routes))
   await attacker.get('/plant')
   const planted = attacker.cookies.get('session')!
@@ -62,20 +62,20 @@ t.test('CVE-2022-25896, CVE-2023-29019: a session planted before the login is no
   t.match((await victim.get('/me')).json, { user: login })
   t.not((await victim.get('/me')).json.id, before)
   t.match((await attacker.get('/me')).json, { user: null, id: before })
-  // Sealed into the cookie, not kept under an id: even a login that forgets regenerate() leaves the planted cookie as it was.
+  // The data is in the cookie, not under an id, so a login without regenerate() does not change the planted cookie either.
   victim.cookies.set('session', planted)
   await victim.get('/careless-login')
   t.match((await attacker.get('/me')).json, { user: null })
 })
 
-t.test('CVE-2023-29020: what was planted before the login does not survive it', async t => {
+t.test('CVE-2023-29020: data that was planted before the login does not survive it', async t => {
   const jar = new Jar(await makeApp({}, routes))
   await jar.get('/plant')
   await jar.get('/login')
   t.same((await jar.get('/note')).json, { note: null })
 })
 
-t.test('CVE-2026-39324: there is no decoder to fall back to that does not authenticate', async t => {
+t.test('CVE-2026-39324: there is no fallback to a decoder without authentication', async t => {
   const jar = new Jar(await makeApp({}, routes))
   const data = { user: { id: 'admin', name: 'Admin' }, views: 1 }
   const json = JSON.stringify(data)
@@ -96,7 +96,7 @@ t.test('CVE-2026-39324: there is no decoder to fall back to that does not authen
   }
 })
 
-t.test('CVE-2023-30861: a shared cache is told of the cookie wherever the session is read, renewed, set or cleared', async t => {
+t.test('CVE-2023-30861: the response tells shared caches about the cookie when the session is read, renewed, set or cleared', async t => {
   t.clock.enter()
   const jar = new Jar(await makeApp({ idleTimeout: 100 }, routes))
   t.match((await jar.get('/me')).headers, { vary: 'Cookie' }, 'read')
@@ -104,16 +104,16 @@ t.test('CVE-2023-30861: a shared cache is told of the cookie wherever the sessio
   t.clock.advance(60_000)
   const renewed = await jar.get('/me')
   t.equal(renewed.setCookies.length, 1)
-  t.match(renewed.headers, { vary: 'Cookie', 'cache-control': 'private, no-cache' }, 'renewed by a mere read')
+  t.match(renewed.headers, { vary: 'Cookie', 'cache-control': 'private, no-cache' }, 'renewed by a read')
   t.match((await jar.get('/logout')).headers, { vary: 'Cookie', 'cache-control': 'private, no-cache' }, 'cleared')
 })
 
-t.test('odd names do not pass for a prefixed one', async t => {
+t.test('a cookie with an unusual name is not taken for one with a prefix', async t => {
   const app = await makeApp({ cookieName: '__Host-session', cookie: { secure: true } }, routes)
   const pair = await app.session.cookie({ user: login })
   t.match((await app.inject({ url: '/me', headers: { cookie: pair } })).json(), { user: login })
   const value = pair.slice('__Host-session='.length)
-  // Browsers set all of these without asking for the prefix's attributes: spaces of other alphabets, other cases,
+  // Browsers set all of these without checking the prefix's attributes: Unicode spaces, other cases,
   // no name at all, quoting and the attributes of RFC 2965.
   const odd = [
     '\xa0__Host-session', '\x85__Host-session', 'â\x80\x80__Host-session', 'ï»¿__Host-session', '\x0b__Host-session', '\x0c__Host-session',
@@ -126,7 +126,7 @@ t.test('odd names do not pass for a prefixed one', async t => {
   }
 })
 
-t.test('session keys do not pollute a prototype', async t => {
+t.test('keys of a session do not pollute a prototype', async t => {
   const jar = new Jar(await makeApp({}, {
     ...routes,
     '/pollute': request => {
@@ -145,7 +145,7 @@ t.test('session keys do not pollute a prototype', async t => {
   t.ok(opened.ok && Object.hasOwn(opened.data, '__proto__') && !('polluted' in opened.data))
 })
 
-t.test('ids of secrets such as __proto__ are plain ids', async t => {
+t.test('a secret id such as __proto__ is a plain id', async t => {
   const token = await createSealer({ secret }).seal({})
   const [, ...rest] = token.split('*')
   for (const id of ['__proto__', 'constructor', 'toString', 'hasOwnProperty']) {

@@ -12,11 +12,11 @@ import { makeNode, seen, startOn } from './fixtures/nodes.js'
 import type { Acts, Node } from './fixtures/nodes.js'
 import { TestStore } from './fixtures/stores.js'
 
-// What can no longer be saved is logged, once, with what helps; what is still being saved is not.
+// A change that can no longer be saved is logged once, with advice. A change that is still being saved is not logged.
 
-const lost = { session: 'session', msg: /lost/ }
+const lost = { sessionName: 'session', msg: /lost/ }
 
-t.test('a change that comes after the response has ended is logged once', async t => {
+t.test('a change after the end of the response is logged once', async t => {
   const later: Acts = {
     timer: request => { setTimeout(() => { request.session.views = 10; request.session.note = 'late' }, 30) },
     sent: async (request, reply) => {
@@ -44,7 +44,7 @@ t.test('a change that comes after the response has ended is logged once', async 
   }
 })
 
-/** A node with a websocket that ends or changes its session when it is told to. */
+/** A node with a websocket that ends or changes its session on command. */
 async function makeLive (options: Partial<SessionOptions>, calls?: Gates): Promise<{ node: Node, url: string }> {
   const node = await makeNode(options)
   await node.app.register(websocket)
@@ -83,7 +83,7 @@ t.test('a destroy() whose commit is still under way when the websocket closes is
   }
 })
 
-t.test('the warning about a lost change names what helps on a websocket and in a stream', async t => {
+t.test('the warning about a lost change gives advice for websockets and streams', async t => {
   const { node, url } = await makeLive({})
   const socket = new WebSocket(`${url}/live`, { headers: { cookie: (await startOn(node)).header() } })
   await once(socket, 'open')

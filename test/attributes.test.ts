@@ -5,7 +5,7 @@ import type { SessionCookieOptions } from '../lib/index.js'
 const parse = (options: object, name = 'session'): unknown => parseCookieOptions(name, options as SessionCookieOptions)
 const defaults = { path: '/', domain: undefined, httpOnly: true, sameSite: 'lax', secure: 'auto', priority: undefined, partitioned: false }
 
-t.test('the defaults are safe, and safer in production', async t => {
+t.test('the default attributes are safe, and stricter in production', async t => {
   t.same(parse({}), defaults)
   const { NODE_ENV } = process.env
   t.teardown(() => { if (NODE_ENV === undefined) delete process.env.NODE_ENV; else process.env.NODE_ENV = NODE_ENV })
@@ -14,7 +14,7 @@ t.test('the defaults are safe, and safer in production', async t => {
   t.same(parse({ secure: 'auto' }), defaults)
 })
 
-t.test('a name is a token of RFC 9110', async t => {
+t.test('a cookie name must be a token as defined in RFC 9110', async t => {
   for (const name of ['sid', '__Host-x', 'a.b', "!#$%&'*+-.^_`|~09"]) t.equal(parseCookieName(name), name)
   for (const name of ['', 'a b', 'a=b', 'a;b', 'a,b', '"a"', 'é', 'a\n', '[x]', 'a@b']) {
     t.throws(() => parseCookieName(name), { code: 'FST_SESSION_COOKIE_NAME' })
@@ -22,7 +22,7 @@ t.test('a name is a token of RFC 9110', async t => {
   t.throws(() => parseCookieName(5), { code: 'FST_SESSION_INVALID_OPTION' })
 })
 
-t.test('each attribute is checked', async t => {
+t.test('each attribute is validated', async t => {
   const wrong: object[] = [
     { path: '' }, { path: 'x' }, { path: '/;' }, { path: '/\n' }, { path: 5 }, { domain: 'https://a.b' }, { domain: 'a.b:80' }, { domain: 'a b' },
     { domain: '' }, { domain: '-a.b' }, { domain: 5 }, { httpOnly: 1 }, { sameSite: 'Lax' }, { sameSite: 1 }, { secure: 'yes' }, { priority: 'top' },
@@ -39,7 +39,7 @@ t.test('each attribute is checked', async t => {
   t.throws(() => parse({ maxAge: 5 }), { message: /idleTimeout/ })
 })
 
-t.test('prefixes, sameSite: none and partitioned need secure, and imply it', async t => {
+t.test('name prefixes, sameSite: none and partitioned require secure, and turn it on', async t => {
   const need: Array<[name: string, options: object]> = [
     ['__Host-sid', {}], ['__Secure-sid', {}], ['__host-sid', {}], ['sid', { sameSite: 'none' }], ['sid', { partitioned: true }]
   ]
@@ -56,7 +56,7 @@ t.test('prefixes, sameSite: none and partitioned need secure, and imply it', asy
   }
 })
 
-t.test('what one response overrides is held to the same rules, and unknown keys are ignored', async t => {
+t.test('attributes of one response follow the same rules, and unknown keys are ignored', async t => {
   const registered = parseCookieOptions('sid', { domain: 'a.b' })
   t.same(overrideAttributes('sid', registered, { path: '/x', signed: true, domain: undefined } as object), { ...defaults, domain: 'a.b', path: '/x' })
   t.throws(() => overrideAttributes('sid', registered, { sameSite: 'none' }), { code: 'FST_SESSION_INVALID_OPTION' })

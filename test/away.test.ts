@@ -6,11 +6,11 @@ import { ada, clears, copyOf, makeNode, seen, startOn } from './fixtures/nodes.j
 import type { Acts } from './fixtures/nodes.js'
 import { TestStore } from './fixtures/stores.js'
 
-// While the store or the list is away, a session can still be ended for the browser, and nothing else is a success.
+// While the store or the denylist is unavailable, a session can still be ended in the browser. Everything else fails.
 
 const down = Object.assign(new Error('connect ECONNREFUSED 10.0.0.7:6379'), { code: 'ECONNREFUSED' })
 
-/** An error handler that answers with the error's code, and leaves the status to Fastify. */
+/** An error handler that responds with the error's code and leaves the status to Fastify. */
 const codes = (app: FastifyInstance): void => {
   app.setErrorHandler(async (error: Error & { code: string }) => ({ code: error.code }))
 }
@@ -26,7 +26,7 @@ const away: Record<string, () => { away: TestStore, options: Partial<SessionOpti
   }
 }
 for (const [what, make] of Object.entries(away)) {
-  t.test(`a logout while ${what} is away clears the cookie and is a 503`, async t => {
+  t.test(`a logout while ${what} is unavailable clears the cookie and responds with 503`, async t => {
     for (const prepare of [undefined, codes]) {
       const { away, options } = make()
       const node = await makeNode(options, { delete: request => { request.session.delete() } }, prepare)
@@ -44,7 +44,7 @@ for (const [what, make] of Object.entries(away)) {
     }
   })
 
-  t.test(`a logout that began while ${what} was away is carried out if it is back by the end of the request`, async t => {
+  t.test(`a logout that began while ${what} was unavailable succeeds if it is back by the end of the request`, async t => {
     const { away, options } = make()
     const node = await makeNode(options, {
       logout: request => {
@@ -60,7 +60,7 @@ for (const [what, make] of Object.entries(away)) {
     t.same((await seen(copy)).data, {})
   })
 
-  t.test(`while ${what} is away, a session can be ended and nothing else`, async t => {
+  t.test(`while ${what} is unavailable, a session can be ended and nothing else`, async t => {
     const uses: Record<string, (session: Record<string, unknown>) => unknown> = {
       'reading a key': session => session.user,
       'reading a key that is not there': session => session.toString,
@@ -144,7 +144,7 @@ t.test('destroy() after a commit that failed clears the cookie', async t => {
 })
 
 for (const [handler, prepare] of [['Fastify\'s own error handler', undefined], ['an error handler of the app', codes]] as const) {
-  t.test(`a save that the store refuses is a 503, whatever status the app had set, with ${handler}`, async t => {
+  t.test(`a save that the store rejects responds with 503, whatever status the app had set, with ${handler}`, async t => {
     for (const url of ['/plain', '/unauthorized', '/created', '/own']) {
       for (const visits of [0, 1]) {
         const store = new TestStore()
@@ -157,7 +157,7 @@ for (const [handler, prepare] of [['Fastify\'s own error handler', undefined], [
     }
   })
 
-  t.test(`a session that cannot be serialized is a 500, whatever status the app had set, with ${handler}`, async t => {
+  t.test(`a session that cannot be serialized responds with 500, whatever status the app had set, with ${handler}`, async t => {
     for (const options of [{ store: new TestStore() }, {}, { iron: { encryption: { iterations: 2 } } }]) {
       const node = await makeNode(options, failing, prepare)
       for (const url of ['/date', '/dateCreated']) {

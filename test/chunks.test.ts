@@ -19,7 +19,7 @@ t.test('a large session is split over several cookies and put together again', a
   t.same((await jar.get('/get')).json, { size: 0 })
 })
 
-t.test('parts that are no longer needed are cleared', async t => {
+t.test('chunks that are no longer needed are cleared', async t => {
   const jar = new Jar(await makeApp({ maxCookies: 4 }, routes))
   await jar.get('/set', size(4000))
   const { setCookies } = await jar.get('/set', size(10))
@@ -31,14 +31,14 @@ t.test('parts that are no longer needed are cleared', async t => {
   t.equal(jar.cookies.size, 0, 'destroy clears them all')
 })
 
-t.test('a part that is left over from a longer session does no harm', async t => {
+t.test('a leftover chunk of a longer session does no harm', async t => {
   const jar = new Jar(await makeApp({ maxCookies: 4 }, routes))
   await jar.get('/set', size(10))
   jar.cookies.set('session.1', 'left-over')
   t.same((await jar.get('/get')).json, { size: 20 })
 })
 
-t.test('of two responses at the same time the later one wins, though it has fewer parts', async t => {
+t.test('the later of two concurrent responses wins, even if it has fewer chunks', async t => {
   const jar = new Jar(await makeApp({ maxCookies: 4 }, routes))
   const other = new Jar(jar.app)
   await jar.get('/set', size(4000))
@@ -49,7 +49,7 @@ t.test('of two responses at the same time the later one wins, though it has fewe
   t.same((await jar.get('/get')).json, { size: 4000 })
 })
 
-t.test('a part that a stranger set beside the true ones does not shut these out', async t => {
+t.test('a forged chunk does not block the valid ones', async t => {
   const jar = new Jar(await makeApp({ maxCookies: 4 }, routes))
   await jar.get('/set', size(4000))
   for (const header of [`session.1=junk; ${jar.header()}`, `${jar.header()}; session.1=junk; session.2=junk`, `session.2=A; session=Fe26.2; session.1=B; ${jar.header()}`]) {
@@ -59,7 +59,7 @@ t.test('a part that a stranger set beside the true ones does not shut these out'
   }
 })
 
-t.test('parts are read whatever maxCookies says today', async t => {
+t.test('chunks are read whatever the current maxCookies is', async t => {
   const wide = new Jar(await makeApp({ maxCookies: 8 }, routes))
   await wide.get('/set', size(4000))
   const narrow = new Jar(await makeApp({ maxCookies: 1 }, routes))
@@ -67,7 +67,7 @@ t.test('parts are read whatever maxCookies says today', async t => {
   t.same((await narrow.get('/get')).json, { size: 8000 })
 })
 
-t.test('a missing part is a malformed session, and all parts are cleared', async t => {
+t.test('a session with a missing chunk is malformed, and all its chunks are cleared', async t => {
   const jar = new Jar(await makeApp({ maxCookies: 4 }, { ...routes, '/why': request => ({ reason: request.session.info.reason }) }))
   await jar.get('/set', size(4000))
   jar.cookies.delete('session.1')
@@ -77,7 +77,7 @@ t.test('a missing part is a malformed session, and all parts are cleared', async
   t.equal(jar.cookies.size, 0)
 })
 
-t.test('parts of another session with the same secret do not mix', async t => {
+t.test('chunks of two sessions with the same secret do not mix', async t => {
   const app = await makeApp({ maxCookies: 4 }, routes)
   const [one, two] = [new Jar(app), new Jar(app)]
   await one.get('/set', size(4000))

@@ -7,7 +7,7 @@ import { ada, bag, copyOf, makeNode, seen, startOn } from './fixtures/nodes.js'
 import type { Node } from './fixtures/nodes.js'
 import { TestStore } from './fixtures/stores.js'
 
-// commit() saves like the end of a request does: one save after the other, and what changes meanwhile goes into the next.
+// commit() saves as the end of a request does: saves run one after another, and the next one includes changes made meanwhile.
 
 type Meanwhile = (request: FastifyRequest) => void
 
@@ -19,10 +19,10 @@ const changes: Record<string, Meanwhile> = {
   farewell: request => { request.session.destroy(); request.session.note = 'bye' }
 }
 
-/** Which call of its store is under way in a commit when the session changes; at 0 none has begun. */
+/** Which store call of a commit is in progress when the session changes; at 0 none has begun. */
 const moments = [0, 1, 2, 3]
 
-/** A node whose routes change their session at a moment of a commit, and answer in three ways. */
+/** A node whose routes change their session at a given moment of a commit, and respond in three ways. */
 async function makeCommitting (options: Partial<SessionOptions>, store: TestStore, moment: number): Promise<Node> {
   const during = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const { first, change } = request.query as { first: string, change: string }
@@ -75,7 +75,7 @@ const expected: Record<string, (user: object) => object> = {
 for (const [kind, { make, optional = [], stores }] of Object.entries(kinds)) {
   for (const how of ['plain', 'hijacked']) {
     for (const [change, data] of Object.entries(expected)) {
-      t.test(`${kind}, a reply that is ${how}: a ${change} during a commit holds`, async t => {
+      t.test(`${kind}, a reply that is ${how}: a ${change} during a commit takes effect`, async t => {
         for (const moment of moments) {
           for (const [first, start] of [['change', '/start'], ['change', '/data'], ['login', '/start']] as const) {
             const store = new TestStore(...optional)
@@ -97,7 +97,7 @@ for (const [kind, { make, optional = [], stores }] of Object.entries(kinds)) {
   }
 }
 
-t.test('what changes during a commit is kept where the commit merges what another request has changed', async t => {
+t.test('a change made during a commit is kept when the commit merges a change of another request', async t => {
   for (const optional of [[], ['replace' as const]]) {
     const store = new TestStore(...optional)
     const node: Node = await makeNode({ store }, {
@@ -117,7 +117,7 @@ t.test('what changes during a commit is kept where the commit merges what anothe
   }
 })
 
-t.test('commits of one request that are not awaited save one after the other', async t => {
+t.test('commits of one request that are not awaited save one after another', async t => {
   const node: Node = await makeNode({ store: new TestStore() }, {
     many: async (request, reply) => {
       const saving: Array<Promise<unknown>> = []
@@ -137,7 +137,7 @@ t.test('commits of one request that are not awaited save one after the other', a
   t.same((await seen(copy)).data, {})
 })
 
-t.test('the end of the request waits for a commit that nobody has awaited', async t => {
+t.test('the end of the request waits for a commit that was not awaited', async t => {
   const node: Node = await makeNode({ store: new TestStore() }, {
     forgotten: (request, reply) => {
       bag(request).a = 1
@@ -150,7 +150,32 @@ t.test('the end of the request waits for a commit that nobody has awaited', asyn
   t.same((await seen(browser)).data, { a: 1 })
 })
 
-t.test('with a store, what changes during a commit after the headers have left is saved by the next, an end too', async t => {
+t.test('a commit fails if an earlier one of its request takes longer than storeTimeout', async t => {
+  t.teardown(t.clock.enter())
+  const store = new TestStore()
+  const calls = new Gates()
+  const node: Node = await makeNode({ store, storeTimeout: 2 }, {
+    twice: async (request, reply) => {
+      store.before.set('set', async () => await calls.pass('set'))
+      bag(request).first = 1
+      const first = node.app.session.commit(request, reply)
+      bag(request).second = 1
+      const second = node.app.session.commit(request, reply)
+      await calls.arrival('set')
+      // The second times out before it learns that the first has, as after a pause of the event loop.
+      t.clock.advance(2000)
+      for (const commit of [first, second]) await t.rejects(commit, { code: 'FST_SESSION_STORE' })
+      await t.rejects(second, { message: /an earlier save of the request did not answer in time/ })
+      store.before.clear()
+      calls.open('set')
+    }
+  })
+  const browser = await startOn(node)
+  t.equal((await browser.get('/twice')).status, 200)
+  t.same((await seen(browser)).data, { user: ada, first: 1, second: 1 }, 'the end of the request saves what the commits could not')
+})
+
+t.test('with a store, the next commit saves what changes during a commit after the headers are sent, and ends the session too', async t => {
   for (const change of ['change', 'logout']) {
     for (const moment of moments) {
       const store = new TestStore()

@@ -6,8 +6,8 @@ import { Jar, logTo, makeApp, read } from './fixtures/app.js'
 import { Gates } from './fixtures/gates.js'
 import { TestStore } from './fixtures/stores.js'
 
-// Two requests that have one session at the same time. Within one process, and across processes where the store can
-// replace, neither loses what the other changed; a session that was ended meanwhile stays ended.
+// Two concurrent requests of one session. Neither loses the other's changes, within one process, or across processes if the
+// store can replace. A session that was ended meanwhile stays ended.
 
 type Bag = Record<string, unknown>
 const bag = (request: FastifyRequest): Bag => request.session as unknown as Bag
@@ -35,7 +35,7 @@ async function makeNode (store: TestStore): Promise<Node> {
   return { app, gates, lines }
 }
 
-/** Two requests with the same session, the first one saved while the second is in its handler. */
+/** Two requests of the same session; the first one is saved while the second is in its handler. */
 async function overlap (nodes: [Node, Node], store: TestStore, changes: [string, string]): Promise<{ jars: [Jar, Jar], data: unknown[], setCookies: string[] }> {
   const start = new Jar(nodes[0].app)
   await start.get('/start')
@@ -74,12 +74,12 @@ for (const [title, makeStore, processes] of topologies) {
     t.same((await run(['a', '-b'])).data, [{ a: 2 }])
 
     const ended = await run(['destroy', 'c'])
-    t.same(ended.data, [], 'a session that was ended does not come back')
-    t.same(ended.setCookies, [], 'nor does its late request touch the cookie, which may be a new one')
-    t.match(ended.nodes[1].lines, [{ msg: /another request ended the session/, session: 'session' }])
+    t.same(ended.data, [], 'an ended session does not come back')
+    t.same(ended.setCookies, [], 'its late request leaves the cookie alone, which may be a new one')
+    t.match(ended.nodes[1].lines, [{ msg: /another request ended the session/, sessionName: 'session' }])
 
     const moved = await run(['regenerate', 'c'])
-    t.same(moved.data, [{ a: 1 }], 'a login is not undone by a request that began before it')
+    t.same(moved.data, [{ a: 1 }], 'a request that began before a login does not undo it')
     t.same((await moved.jars[0].get('/data')).json, { a: 1 })
 
     const both = await run(['c', 'destroy'])
@@ -87,19 +87,19 @@ for (const [title, makeStore, processes] of topologies) {
   })
 }
 
-t.test('two processes and a plain store: changes are merged too, unless their writes overlap', async t => {
+t.test('two processes and a plain store: changes are merged unless their writes overlap', async t => {
   const store = new TestStore()
   const nodes: [Node, Node] = [await makeNode(store), await makeNode(store.beside())]
   t.same((await overlap(nodes, store, ['c', 'd'])).data, [{ a: 1, b: 1, c: 1, d: 1 }])
 })
 
-t.test('two apps of one process that share a store are one process', async t => {
+t.test('two apps of one process that share a store coordinate their writes', async t => {
   const store = new TestStore()
   const nodes: [Node, Node] = [await makeNode(store), await makeNode(store)]
   t.same((await overlap(nodes, store, ['c', 'd'])).data, [{ a: 1, b: 1, c: 1, d: 1 }])
 })
 
-t.test('an ended session does not come back by a second save, nor by one after a failure', async t => {
+t.test('neither a second save nor a save after a failure brings back an ended session', async t => {
   for (const fails of [false, true]) {
     const store = new TestStore()
     const lines: Array<Record<string, unknown>> = []
@@ -121,11 +121,11 @@ t.test('an ended session does not come back by a second save, nor by one after a
     await jar.get('/start')
     const { status, setCookies } = await jar.get('/late')
     t.same([status, setCookies, store.values], [200, [], []])
-    t.match(lines, { length: 1 }, 'which is said once')
+    t.match(lines, { length: 1 }, 'it is logged once')
   }
 })
 
-t.test('a read that is due to be renewed does not bring back what another request has moved or ended', async t => {
+t.test('a read that renews its session does not bring back one that another request has moved or ended', async t => {
   for (const store of [new TestStore(), new TestStore('touch')]) {
     const gates = new Gates()
     const app = await makeApp({ store }, {
@@ -140,12 +140,12 @@ t.test('a read that is due to be renewed does not bring back what another reques
     await gates.arrival('renew')
     await jar.get('/login')
     gates.open('renew')
-    t.same((await renewing).setCookies, [], 'the old id would take the place of the new one')
+    t.same((await renewing).setCookies, [], 'the old id would replace the new one')
     t.same(store.values, [{ a: 1 }])
   }
 })
 
-t.test('a session that was ended meanwhile does not go on under a new id; a login does not need the old one', async t => {
+t.test('a session that was ended meanwhile does not continue under a new id, but a login still succeeds', async t => {
   const store = new TestStore()
   const gates = new Gates()
   const app = await makeApp({ store }, {
@@ -173,10 +173,10 @@ t.test('a session that was ended meanwhile does not go on under a new id; a logi
       request.session.regenerate(['a' as 'note'])
     }
   })
-  t.equal((await new Jar(changing).get('/keep', { cookie: jar.header() })).setCookies.length, 1, 'one that was only changed goes on')
+  t.equal((await new Jar(changing).get('/keep', { cookie: jar.header() })).setCookies.length, 1, 'one that was only changed continues')
 })
 
-t.test('a longer time that another request has given the session holds', async t => {
+t.test('a longer timeout that another request has set is kept', async t => {
   const store = new TestStore()
   const gates = new Gates()
   const app = await makeApp({ store, idleTimeout: 100 }, {
@@ -195,7 +195,7 @@ t.test('a longer time that another request has given the session holds', async t
   t.same(store.values, [{ a: 1, b: 1 }])
 })
 
-t.test('writes of one session go one after the other, also where the store is slow', async t => {
+t.test('writes of one session run one after another, even with a slow store', async t => {
   const store = new TestStore()
   const app = await makeApp({ store }, {
     '/start': request => { bag(request).n = 0 },
@@ -212,7 +212,7 @@ t.test('writes of one session go one after the other, also where the store is sl
   t.same((await jar.get('/data')).json, { n: 0, ...Object.fromEntries(keys.map(key => [key, 1])) })
 })
 
-t.test('a change that others keep overtaking is an error in the end, not a loss', async t => {
+t.test('a change that others keep overtaking fails with an error in the end and is not lost silently', async t => {
   const store = new TestStore('replace')
   const app = await makeApp({ store, storeTimeout: 0.1 }, { '/start': request => { bag(request).n = 0 }, '/add': request => { bag(request).n = 1 } })
   const jar = new Jar(app)
@@ -224,7 +224,7 @@ t.test('a change that others keep overtaking is an error in the end, not a loss'
   t.ok(store.took().filter(call => call === 'replace').length > 3)
 })
 
-t.test('commit shows what others have changed, and the end of the request saves on top of it', async t => {
+t.test('commit() shows what others have changed, and the end of the request saves on top of it', async t => {
   const store = new TestStore()
   const gates = new Gates()
   const app = await makeApp({ store }, {
@@ -250,7 +250,7 @@ t.test('commit shows what others have changed, and the end of the request saves 
   t.same(store.values, [{ a: [1], theirs: 1, mine: 1, later: 1 }])
 })
 
-t.test('merging is by key: what we changed is as we left it, all else as they did', async t => {
+t.test('sessions are merged by key: our changes win, and everything else is as the other request left it', async t => {
   const cases: Array<[base: string, ours: string, theirs: string, merged: string]> = [
     ['{"a":1}', '{"a":1}', '{"a":2}', '{"a":2}'],
     ['{"a":1}', '{"a":3}', '{"a":2}', '{"a":3}'],

@@ -7,11 +7,11 @@ import t from 'tap'
 import type Package from '../lib/index.js'
 import { secret } from './fixtures/app.js'
 
-// Test runners load a package anew for each file, and two versions of it may be installed side by side.
+// Test runners load a package again for each file, and two versions of it may be installed.
 
 const require = createRequire(import.meta.url)
 
-/** A copy of the built package, as a process has it that loads the package a second time. */
+/** Another copy of the built package, as if the process had loaded the package again. */
 function load (): typeof Package {
   const entry = require.resolve('../dist/index.js')
   for (const path of Object.keys(require.cache)) {
@@ -26,19 +26,19 @@ async function ask (app: FastifyInstance, url = '/'): Promise<{ code?: string, m
   return (await app.inject(url)).json()
 }
 
-t.test('copies are copies', async t => {
+t.test('each load makes a separate copy', async t => {
   t.not(copies[0], copies[1])
   t.not(copies[0].errors, copies[1].errors)
 })
 
-t.test('an app is guarded once, however many copies there are', async t => {
+t.test('an app is guarded once even if several copies are loaded', async t => {
   const calls: string[] = []
   const app = { decorateRequest: () => { calls.push('decorateRequest') }, addHook: (name: string) => { calls.push(name) } }
   channel('fastify.initialization').publish({ fastify: app })
   t.same(calls, ['decorateRequest', 'onReady'])
 })
 
-t.test('the error of one copy is one of every other copy', async t => {
+t.test('an error of one copy is an instance of the error classes of the others', async t => {
   const app = Fastify()
   app.get('/', async request => {
     try {
@@ -50,7 +50,7 @@ t.test('the error of one copy is one of every other copy', async t => {
   t.same(await ask(app), [true, true, true])
 })
 
-t.test('one copy knows what another one has registered', async t => {
+t.test('a copy knows what another copy has registered', async t => {
   const app = Fastify()
   app.register(async scope => {
     await scope.register(copies[0], { secret })
@@ -62,7 +62,7 @@ t.test('one copy knows what another one has registered', async t => {
   for (const url of ['/plain', '/checked']) t.match(await ask(app, url), { message: /registered in another scope/ })
 })
 
-t.test('an app has one session of a name, of whichever copy', async t => {
+t.test('an app can have only one session of each name across all copies', async t => {
   const app = Fastify()
   app.register(copies[0], { secret })
   app.register(copies[1], { secret })
@@ -70,6 +70,6 @@ t.test('an app has one session of a name, of whichever copy', async t => {
 })
 
 t.test('an app of a realm that has not imported the package is left alone', async () => {
-  // Jest and vitest's vmThreads give each test file its own. Whatever is called on this one throws.
+  // Jest and vitest's vmThreads give each test file its own realm. Every call on this app throws.
   channel('fastify.initialization').publish({ fastify: runInNewContext('({})') as object })
 })

@@ -6,9 +6,9 @@ import { Deferred } from './fixtures/gates.js'
 import { clears, copyOf, makeNode, seen, startOn } from './fixtures/nodes.js'
 import { TestStore } from './fixtures/stores.js'
 
-// What seldom happens, one case at a time.
+// Rare cases, one at a time.
 
-t.test('a logout that is clicked twice clears the cookie once: by the second answer there may be a newer one', async t => {
+t.test('a logout that is clicked twice clears the cookie once, as there may be a newer one by the second response', async t => {
   for (const kind of ['store', 'denylist', 'both']) {
     const store = new TestStore()
     const node = await makeNode({ ...kind !== 'denylist' && { store }, ...kind !== 'store' && { isRevoked: denylist(store) } })
@@ -22,7 +22,7 @@ t.test('a logout that is clicked twice clears the cookie once: by the second ans
   }
 })
 
-t.test('a logout that waits in vain for a commit of its own request clears the cookie', async t => {
+t.test('a logout clears the cookie even if it times out waiting for a commit of its own request', async t => {
   const store = new TestStore()
   const hang = new Deferred()
   const node = await makeNode({ store, storeTimeout: 0.05 }, {
@@ -40,7 +40,7 @@ t.test('a logout that waits in vain for a commit of its own request clears the c
   hang.resolve()
 })
 
-t.test('a logout works where the schema throws, and a list is asked', async t => {
+t.test('a logout works with a denylist when the schema throws', async t => {
   let throws = false
   const schema: StandardSchema = {
     '~standard': {
@@ -59,7 +59,7 @@ t.test('a logout works where the schema throws, and a list is asked', async t =>
   t.ok(clears((await jar.get('/logout')).setCookies))
 })
 
-t.test('an entry that is spoilt, or gone by what touch says, while a request is under way is not written', async t => {
+t.test('an entry is not written if it became invalid or disappeared during the request', async t => {
   for (const kind of ['spoilt', 'touch'] as const) {
     const store = new TestStore('touch')
     const node = await makeNode({ store })
@@ -75,7 +75,7 @@ t.test('an entry that is spoilt, or gone by what touch says, while a request is 
   }
 })
 
-t.test('a large session that shrinks too late keeps its entry for its whole time', async t => {
+t.test('a large session keeps its entry until it expires if the save that shrinks it times out', async t => {
   const store = new TestStore('replace')
   const hang = new Deferred()
   const app = await makeApp({ store, storage: 'overflow', idleTimeout: 1000, storeTimeout: 0.05 }, {
@@ -93,7 +93,7 @@ t.test('a large session that shrinks too late keeps its entry for its whole time
   t.ok(expiresAt > Date.now() + 900_000)
 })
 
-t.test('where the rest of a login cannot be saved, nothing of it stays in the store', async t => {
+t.test('a login that cannot be saved completely leaves nothing in the store', async t => {
   const [store, list] = [new TestStore(), new TestStore()]
   const node = await makeNode({ store, isRevoked: denylist(list) }, {
     keep: request => { request.session.regenerate(['user']); request.session.note = 'own' }
@@ -110,7 +110,7 @@ t.test('where the rest of a login cannot be saved, nothing of it stays in the st
   t.same(store.values, [])
 })
 
-t.test('a login whose first save ended the old session by half is an error, not an answer without its data', async t => {
+t.test('a login whose first save ended the old session only partly fails instead of losing its data', async t => {
   const store = new TestStore('replace')
   const node = await makeNode({ store }, {
     retry: async (request, reply) => {
@@ -124,7 +124,7 @@ t.test('a login whose first save ended the old session by half is an error, not 
   t.same((await seen(jar)).data, {})
 })
 
-t.test('a commit on a hijacked reply over a session that another request has emptied is lost, and that is said', async t => {
+t.test('a commit on a hijacked reply is lost if another request has emptied the session, and the loss is logged', async t => {
   for (const replaces of [false, true]) {
     const store = replaces ? new TestStore('replace') : new TestStore()
     const node = await makeNode({ store }, {
@@ -146,7 +146,7 @@ t.test('a commit on a hijacked reply over a session that another request has emp
   }
 })
 
-t.test('a small session of storage overflow keeps its data over a regenerate(), however its request overlaps', async t => {
+t.test('with storage "overflow", a small session keeps its data through regenerate() in overlapping requests', async t => {
   const store = new TestStore('replace')
   const node = await makeNode({ store, storage: 'overflow' }, {
     keep: request => { request.session.regenerate(['user']) },
@@ -163,7 +163,7 @@ t.test('a small session of storage overflow keeps its data over a regenerate(), 
   t.equal((await seen(jar)).reason, 'not-stored', 'the entry that was made meanwhile ends with the old session')
 })
 
-t.test('a logout whose commit failed over what was set after it is a logout, once that is taken back', async t => {
+t.test('a logout whose commit failed because of data set after it succeeds once that data is removed', async t => {
   const node = await makeNode({}, {
     end: async (request, reply) => {
       request.session.destroy()

@@ -4,7 +4,7 @@ import { findReservedKey, reservedKeys, serialize } from '../lib/json.js'
 
 const session = (any: unknown): object => ({ any })
 
-t.test('JSON values are kept as they are', async t => {
+t.test('JSON values are kept unchanged', async t => {
   const values = [null, true, 'text', '', 0, -1.5, 1e300, [], {}, [[[1]]], { a: { b: { c: null } } }, Object.create(null), '\ud800']
   for (const value of values) t.equal(serialize(session(value)), JSON.stringify({ any: value }))
   const shared = { a: 1 }
@@ -12,11 +12,11 @@ t.test('JSON values are kept as they are', async t => {
   t.equal(serialize({ gone: undefined, any: { gone: undefined } }), '{"any":{}}')
 })
 
-t.test('objects of another realm are plain too', async t => {
+t.test('objects of another realm count as plain objects', async t => {
   t.equal(serialize(session(vm.runInNewContext('({ a: [1, { b: 2 }] })'))), '{"any":{"a":[1,{"b":2}]}}')
 })
 
-t.test('what JSON would change or drop is refused, with its path', async t => {
+t.test('a value that JSON would change or drop is rejected with its path', async t => {
   class Cart {}
   const cycle: { list: unknown[] } = { list: [] }
   cycle.list.push(cycle)
@@ -52,7 +52,7 @@ t.test('what JSON would change or drop is refused, with its path', async t => {
   t.throws(() => serialize({ 'odd key': NaN }), { message: '"["odd key"]"' })
 })
 
-t.test('a getter that throws and a nesting without end are errors of ours, with the cause', async t => {
+t.test('a getter that throws and unlimited nesting are reported as our error, with the cause', async t => {
   const getter = { get bad () { throw new Error('of the app') } }
   t.throws(() => serialize(session(getter)), { code: 'FST_SESSION_NOT_SERIALIZABLE', cause: { message: 'of the app' } })
   let deep: unknown = []
@@ -60,7 +60,7 @@ t.test('a getter that throws and a nesting without end are errors of ours, with 
   t.throws(() => serialize(session(deep)), { code: 'FST_SESSION_NOT_SERIALIZABLE', cause: RangeError })
 })
 
-t.test('keys that would hide a member are found, inherited ones are not', async t => {
+t.test('own keys that would hide a member are found, and inherited keys are not', async t => {
   for (const key of reservedKeys) {
     t.equal(findReservedKey({ a: 1, [key]: 1 }), key)
     t.throws(() => serialize({ [key]: 1 }), { code: 'FST_SESSION_RESERVED_KEY', message: `"${key}"` })

@@ -11,7 +11,7 @@ import { TestStore } from './fixtures/stores.js'
 type Name = keyof SessionEvents
 const names: Name[] = ['loaded', 'rejected', 'saved', 'destroyed']
 
-/** What is published while a test runs, without the requests. */
+/** The messages published while a test runs, without their requests. */
 function listen (t: Test): { took: () => unknown[], requests: FastifyRequest[] } {
   const events: unknown[] = []
   const requests: FastifyRequest[] = []
@@ -46,7 +46,7 @@ const kinds: Record<string, () => Partial<SessionOptions>> = {
   'in the cookie, with a denylist': () => ({ isRevoked: denylist(new TestStore()) })
 }
 for (const [kind, options] of Object.entries(kinds)) {
-  t.test(`${kind}: what becomes of a session is told, with ids and sizes and never data`, async t => {
+  t.test(`${kind}: each step in the life of a session is published, with ids and sizes and never with data`, async t => {
     const { took, requests } = listen(t)
     const app = await makeApp(options(), routes)
     const jar = new Jar(app)
@@ -82,7 +82,7 @@ for (const [kind, options] of Object.entries(kinds)) {
   })
 }
 
-t.test('what failed is not told as done', async t => {
+t.test('a failed operation is not published as done', async t => {
   const { took } = listen(t)
   const app = await makeApp({}, routes)
   const jar = new Jar(app)
@@ -98,7 +98,7 @@ t.test('what failed is not told as done', async t => {
   t.match(took(), [['loaded', {}]])
 })
 
-t.test('each cookie that is rejected is told, with its own reason', async t => {
+t.test('each rejected cookie is published with its own reason', async t => {
   const { took } = listen(t)
   const app = await makeApp({}, routes)
   const stranger = await makeApp({ secret: olderSecret })
@@ -107,7 +107,7 @@ t.test('each cookie that is rejected is told, with its own reason', async t => {
   t.match(took(), [['rejected', { reason: 'tampered' }], ['rejected', { reason: 'unknown-key' }], ['loaded', {}]])
 })
 
-t.test('the recipe for Prometheus counts them', async t => {
+t.test('the Prometheus recipe counts the messages', async t => {
   const registry = new client.Registry()
   const counters = {
     loaded: new client.Counter({ name: 'sessions_loaded_total', help: 'Sessions that came with a request', registers: [registry] }),

@@ -10,7 +10,7 @@ import { TestStore } from './fixtures/stores.js'
 
 type Mode = '@fastify/session' | '@fastify/secure-session'
 
-/** A form with a token, where it is posted, and a login and a logout. */
+/** An app with a form that has a token, the route that it is posted to, a login and a logout. */
 async function makeForms (sessionPlugin: Mode, options: Partial<SessionOptions> = {}): Promise<FastifyInstance> {
   const app = await makeApp(options, {
     '/form': (_request, reply) => ({ token: reply.generateCsrf() }),
@@ -29,7 +29,7 @@ async function makeForms (sessionPlugin: Mode, options: Partial<SessionOptions> 
 
 for (const mode of ['@fastify/session', '@fastify/secure-session'] as const) {
   for (const place of ['the cookie', 'a store']) {
-    t.test(`@fastify/csrf-protection for ${mode}, with the session in ${place}`, async t => {
+    t.test(`@fastify/csrf-protection works for ${mode}, with the session in ${place}`, async t => {
       const app = await makeForms(mode, place === 'a store' ? { store: new TestStore() } : {})
       const jar = new Jar(app)
       const first = await jar.get('/form')
@@ -59,7 +59,7 @@ for (const mode of ['@fastify/session', '@fastify/secure-session'] as const) {
     })
   }
 
-  t.test(`a token for ${mode} from before the login or the logout is refused, unless the login keeps the secret`, async t => {
+  t.test(`a token for ${mode} from before the login or the logout is rejected, unless the login keeps the secret`, async t => {
     const jar = new Jar(await makeForms(mode))
     const { token } = (await jar.get('/form')).json
     await jar.get('/login-keeping')
@@ -73,7 +73,7 @@ for (const mode of ['@fastify/session', '@fastify/secure-session'] as const) {
     t.equal((await post(jar, '/order', { _csrf: fresh })).status, 403)
   })
 
-  t.test(`tokens for ${mode} can be bound to a user, and options for the cookie go with them`, async t => {
+  t.test(`tokens for ${mode} can be bound to a user and used with cookie options`, async t => {
     const app = await makeApp({}, {
       '/login': request => {
         const { name } = request.query as { name: string }
@@ -114,7 +114,7 @@ t.test('@fastify/flash: messages are shown once, on the next page, by type', asy
   t.same([empty.json, empty.setCookies], [{}, []])
 })
 
-t.test('@fastify/flash: asking for messages leaves a session, made once, where there was none', async t => {
+t.test('@fastify/flash: reading messages without a session creates one session, once', async t => {
   const app = await makeApp({}, {
     '/page': (_request, reply) => ({ info: reply.flash('info') }),
     '/polite': (request, reply) => ({ info: request.session.flash === undefined ? [] : reply.flash('info') })
@@ -126,7 +126,7 @@ t.test('@fastify/flash: asking for messages leaves a session, made once, where t
   t.match(await jar.get('/page'), { json: { info: [] }, setCookies: { length: 0 } })
 })
 
-t.test('@fastify/flash: a goodbye is shown after the session has ended', async t => {
+t.test('@fastify/flash: a message that is set after destroy() is shown on the next page', async t => {
   const app = await makeApp({ store: new TestStore() }, {
     '/login': request => { request.session.regenerate(); request.session.user = { id: 'u1', name: 'Ada' } },
     '/logout': request => { request.session.destroy(); request.flash('info', 'Goodbye.') },
@@ -139,13 +139,13 @@ t.test('@fastify/flash: a goodbye is shown after the session has ended', async t
   t.same((await jar.get('/page')).json, { user: null, info: ['Goodbye.'] })
 })
 
-t.test('@fastify/flash must come after this plugin, and says so', async t => {
+t.test('@fastify/flash names the missing plugin if it is registered before this one', async t => {
   const app = Fastify()
   app.register(flash)
   await t.rejects(async () => { await app.ready() }, { code: 'FST_ERR_PLUGIN_NOT_PRESENT_IN_INSTANCE', message: '\'session\'' })
 })
 
-/** A form with a file, as a browser sends it. */
+/** A form with a file, as sent by a browser. */
 function formWith (text: string): FormData {
   const form = new FormData()
   form.set('title', 'Notes')
@@ -153,7 +153,7 @@ function formWith (text: string): FormData {
   return form
 }
 
-t.test('@fastify/multipart: an upload is kept in the session, whichever way it is read', async t => {
+t.test('@fastify/multipart: an upload can be kept in the session, whichever way it is read', async t => {
   const app = await makeApp({}, { '/read': request => ({ note: request.session.note ?? null, views: request.session.views ?? null }) })
   await app.register(multipart, { limits: { fileSize: 1000 } })
   app.post('/file', async request => {
@@ -184,7 +184,7 @@ t.test('@fastify/multipart: an upload is kept in the session, whichever way it i
   t.same((await jar.get('/read')).json, { note: 'Notes', views: 71 }, 'what was set before the upload was refused is saved')
 })
 
-t.test('@fastify/multipart: a field of the form is the token that @fastify/csrf-protection wants', async t => {
+t.test('@fastify/multipart: @fastify/csrf-protection accepts a token from a form field', async t => {
   const app = await makeApp({}, { '/form': (_request, reply) => ({ token: reply.generateCsrf() }) })
   await app.register(multipart, { attachFieldsToBody: 'keyValues' })
   await app.register(csrfProtection, { sessionPlugin: '@fastify/secure-session' })

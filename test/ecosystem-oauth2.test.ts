@@ -18,7 +18,7 @@ declare module 'fastify' {
 const client = { id: 'the-app', secret: 'the-secret-of-the-app' }
 const callbackUri = 'http://app.test/login/callback'
 
-/** An OAuth2 provider that knows one app, wants PKCE, and lets everybody in as Ada. */
+/** An OAuth2 provider that knows one app, requires PKCE, and logs everybody in as Ada. */
 async function startProvider (): Promise<{ provider: FastifyInstance, issuer: string }> {
   const challenges = new Map<string, string>()
   const tokens = new Set<string>()
@@ -74,7 +74,7 @@ async function makeSite (options: Partial<SessionOptions>, login: Partial<Fastif
   return app
 }
 
-/** What a browser does between the start of a login and the app's callback. */
+/** The steps of a browser between the start of a login and the app's callback. */
 async function visitProvider (jar: Jar): Promise<string> {
   const start = await jar.get('/login')
   const answer = await fetch(start.headers.location as string, { redirect: 'manual' })
@@ -118,7 +118,7 @@ for (const [title, options, isSessionFirst] of variants) {
   })
 }
 
-t.test('@fastify/oauth2: a callback with a wrong state or code leaves the session as it is', async t => {
+t.test('@fastify/oauth2: a callback with a wrong state or code leaves the session unchanged', async t => {
   const { provider, issuer } = await startProvider()
   t.teardown(() => provider.close())
   const app = await makeSite({}, { discovery: { issuer } }, true)
@@ -134,7 +134,7 @@ t.test('@fastify/oauth2: a callback with a wrong state or code leaves the sessio
   t.match((await jar.get('/me')).json, { user: null, views: 1 })
 })
 
-t.test('@fastify/oauth2: the state may be kept in the session instead, with a provider that is configured by hand', async t => {
+t.test('@fastify/oauth2: the state can be kept in the session instead, with a manually configured provider', async t => {
   const { provider, issuer } = await startProvider()
   t.teardown(() => provider.close())
   const app = await makeSite({}, {

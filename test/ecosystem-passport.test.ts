@@ -10,7 +10,7 @@ import { TestStore } from './fixtures/stores.js'
 const { Authenticator, Strategy } = passport
 type Passport = InstanceType<typeof Authenticator>
 
-/** Names and passwords from the body, as passport-local takes them. */
+/** A strategy that reads names and passwords from the body, as passport-local does. */
 class LocalStrategy extends Strategy {
   constructor () {
     super('local')
@@ -23,7 +23,7 @@ class LocalStrategy extends Strategy {
   }
 }
 
-/** A passport that keeps names in the session, and takes people from a list that may change. */
+/** A passport that keeps names in the session and finds users in a list that may change. */
 function makePassport (people: Map<string, Person>, options: ConstructorParameters<typeof Authenticator>[0] = {}): Passport {
   const passport = new Authenticator(options)
   passport.use(new LocalStrategy())
@@ -57,13 +57,13 @@ async function makeSite (passport: Passport, options: Partial<SessionOptions> = 
 
 const revoked = (): Partial<SessionOptions> => ({ isRevoked: denylist(new TestStore()) })
 const stored = (): Partial<SessionOptions> => ({ store: new TestStore() })
-/** Where the session lives, and why a copy of an ended one does not open; in the cookie alone it does, as documented */
+/** Where the session is kept, and the reason why a copy of an ended one is rejected; without a store it opens, as documented */
 const places: Array<[name: string, options: () => Partial<SessionOptions>, ended: string | null]> = [
   ['in the cookie', () => ({}), null], ['in the cookie with a denylist', revoked, 'revoked'], ['in a store', stored, 'not-stored']
 ]
 
 for (const [place, options, ended] of places) {
-  t.test(`login and logout change the session's id, the session being ${place}`, async t => {
+  t.test(`login and logout change the session's id, with the session ${place}`, async t => {
     const people = everybody()
     const jar = new Jar(await makeSite(makePassport(people), options()))
     await jar.get('/count')
@@ -90,7 +90,7 @@ for (const [place, options, ended] of places) {
     t.match((await new Jar(jar.app).get('/me', { cookie: copy })).json, { in: ended === null, reason: ended })
   })
 
-  t.test(`a cookie that was planted before the login is not logged in by it, the session being ${place}`, async t => {
+  t.test(`a login does not log in a cookie that was planted before it, with the session ${place}`, async t => {
     const app = await makeSite(makePassport(everybody()), options())
     const attacker = new Jar(app)
     await attacker.get('/count')
@@ -106,7 +106,7 @@ for (const [place, options, ended] of places) {
   })
 }
 
-t.test('keepSessionInfo, ignored fields and clearSessionOnLogin say what a login keeps', async t => {
+t.test('keepSessionInfo, ignored fields and clearSessionOnLogin control what a login keeps', async t => {
   const logins: Array<[options: ConstructorParameters<typeof Authenticator>[0], url: string, views: number | null, afterLogout: number | null]> = [
     [{}, '/login', null, null],
     [{}, '/login-keeping', 1, null],
@@ -128,7 +128,7 @@ t.test('keepSessionInfo, ignored fields and clearSessionOnLogin say what a login
   }
 })
 
-t.test('somebody else logs in, logs in by hand, or for one request alone', async t => {
+t.test('another user can log in, also by logIn() or for one request only', async t => {
   const passport = makePassport(everybody())
   const app = await makeSite(passport)
   app.get('/by-hand', async request => { await request.logIn({ name: 'eve' }); return me(request) })
@@ -143,7 +143,7 @@ t.test('somebody else logs in, logs in by hand, or for one request alone', async
   t.match((await jar.get('/me')).json, { user: { name: 'eve', age: 37 } })
 })
 
-t.test('a user who is gone is logged out at the next request', async t => {
+t.test('a user who no longer exists is logged out at the next request', async t => {
   const people = everybody()
   const jar = new Jar(await makeSite(makePassport(people)))
   await post(jar, '/login', ada)
@@ -152,7 +152,7 @@ t.test('a user who is gone is logged out at the next request', async t => {
   t.equal(jar.cookies.size, 0)
 })
 
-t.test('redirects, return addresses and messages come through the session', async t => {
+t.test('redirects, return URLs and messages are carried by the session', async t => {
   const passport = makePassport(everybody(), { clearSessionIgnoreFields: ['returnTo', 'flash'] })
   const app = await makeSite(passport)
   app.get('/private', async (request, reply) => {
@@ -173,7 +173,7 @@ t.test('redirects, return addresses and messages come through the session', asyn
   t.match(await post(jar, '/enter', ada), { headers: { location: '/' } }, 'the address is used once')
 })
 
-t.test('two kinds of users have their scopes, and share a session where each keeps the other\'s key', async t => {
+t.test('two kinds of users have separate scopes, and share a session if each keeps the other\'s key', async t => {
   for (const keeps of [true, false]) {
     const app = await makeApp({})
     const scopes = [['user', 'users', 'staffers'], ['staff', 'staffers', 'users']] as const
@@ -199,7 +199,7 @@ t.test('two kinds of users have their scopes, and share a session where each kee
   }
 })
 
-t.test('a route without sessions stands outside of the scope that has secureSession()', async t => {
+t.test('a route without sessions must be outside the scope that has secureSession()', async t => {
   const passport = makePassport(everybody())
   const app = await makeApp({})
   app.get('/health', { config: { session: false } }, async () => ({ ok: true }))

@@ -12,13 +12,13 @@ import type { Socket } from './fixtures/ecosystem.js'
 import { TestStore } from './fixtures/stores.js'
 
 declare module 'fastify' {
-  // A handler of a websocket is not given the reply, which saving wants.
+  // A websocket handler does not receive the reply, which commit() needs.
   interface FastifyRequest { reply: FastifyReply | null }
 }
 
 type Lines = Array<Record<string, unknown>>
 
-/** An app with a websocket that tells what is in the session, changes it and saves it. */
+/** An app with a websocket that reads, changes and saves the session. */
 async function makeLive (options: Partial<SessionOptions>, lines: Lines = []): Promise<{ app: FastifyInstance, url: string }> {
   const app = await makeApp(options, {
     '/count': count,
@@ -60,10 +60,10 @@ async function makeLive (options: Partial<SessionOptions>, lines: Lines = []): P
   return { app, url: (await listen(app)).replace('http', 'ws') }
 }
 
-/** A websocket with a jar's cookies, which takes those that come with the answer. */
+/** A websocket that sends the cookies of a jar and stores those of the response. */
 class Client {
   readonly socket: Socket
-  /** How the upgrade was answered: by itself or by an ordinary response */
+  /** The response to the upgrade: the upgrade itself or an ordinary response */
   readonly answered: Promise<IncomingMessage>
   readonly #received: string[] = []
 
@@ -93,7 +93,7 @@ class Client {
   }
 }
 
-t.test('@fastify/websocket: the handshake has the session, whatever it came from', async t => {
+t.test('@fastify/websocket: the session is available in the handshake', async t => {
   for (const options of [{}, { store: new TestStore() }, { iron: { encryption: { iterations: 2 } } }]) {
     const { app, url } = await makeLive(options)
     t.teardown(() => app.close())
@@ -108,7 +108,7 @@ t.test('@fastify/websocket: the handshake has the session, whatever it came from
   }
 })
 
-t.test('@fastify/websocket: a handshake that is refused is an ordinary answer, with its session', async t => {
+t.test('@fastify/websocket: a rejected handshake is an ordinary response that saves the session', async t => {
   const { app, url } = await makeLive({})
   t.teardown(() => app.close())
   const jar = new Jar(app)
@@ -119,7 +119,7 @@ t.test('@fastify/websocket: a handshake that is refused is an ordinary answer, w
   t.same(await new Client(`${url}/members`, jar).receive(), { note: 'refused', views: 1 })
 })
 
-t.test('@fastify/websocket: what is committed before the upgrade can be set with its answer', async t => {
+t.test('@fastify/websocket: a cookie that is committed before the upgrade can be set by its response', async t => {
   for (const options of [{}, { store: new TestStore() }]) {
     const { app, url } = await makeLive(options)
     t.teardown(() => app.close())
@@ -135,7 +135,7 @@ t.test('@fastify/websocket: what is committed before the upgrade can be set with
   }
 })
 
-t.test('@fastify/websocket: with a store a change is committed while the connection is open', async t => {
+t.test('@fastify/websocket: with a store, a change can be committed while the connection is open', async t => {
   const store = new TestStore()
   const lines: Lines = []
   const { app, url } = await makeLive({ store }, lines)
@@ -163,7 +163,7 @@ t.test('@fastify/websocket: with a store a change is committed while the connect
   t.match(await jar.get('/read'), { json: { views: null, reason: 'not-stored' }, setCookies: [] })
 })
 
-t.test('@fastify/websocket: in the cookie alone a change that comes after the handshake stays in the connection', async t => {
+t.test('@fastify/websocket: without a store, a change after the handshake is seen only by the connection', async t => {
   const lines: Lines = []
   const { app, url } = await makeLive({}, lines)
   t.teardown(() => app.close())
@@ -172,7 +172,7 @@ t.test('@fastify/websocket: in the cookie alone a change that comes after the ha
   const client = new Client(`${url}/live`, jar)
   t.same([await client.ask('count'), await client.ask('count')], [{ views: 2 }, { views: 3 }])
   t.same((await jar.get('/read')).json, { views: 1, note: null, reason: null })
-  const lost = { msg: /after the response headers were sent/, session: 'session' }
+  const lost = { msg: /after the response headers were sent/, sessionName: 'session' }
   t.match(lines.splice(0), [lost, lost], 'and each is said')
   t.same(await client.ask('change'), { views: 3, note: 'unsaved' })
   await client.end()
@@ -180,7 +180,7 @@ t.test('@fastify/websocket: in the cookie alone a change that comes after the ha
   t.match(lines, [lost], 'one that nobody tried to save too')
 })
 
-t.test('@fastify/websocket: a session that begins in an open connection makes no entry that nobody could find', async t => {
+t.test('@fastify/websocket: a session that begins in an open connection leaves no unreachable entry', async t => {
   const store = new TestStore()
   const lines: Lines = []
   const { app, url } = await makeLive({ store }, lines)
@@ -191,7 +191,7 @@ t.test('@fastify/websocket: a session that begins in an open connection makes no
   t.match(lines, [{ msg: /after the response headers were sent/ }])
 })
 
-/** An app whose events go on when they are told to, by a reply that is written by hand and by a stream. */
+/** An app that sends events on command, by a raw reply and by a stream. */
 async function makeEvents (options: Partial<SessionOptions>, lines: Lines): Promise<{ app: FastifyInstance, goOn: () => void }> {
   let goOn = (): void => {}
   const told = new Promise<void>(resolve => { goOn = resolve })
@@ -224,7 +224,7 @@ async function makeEvents (options: Partial<SessionOptions>, lines: Lines): Prom
 
 for (const path of ['/hijacked', '/streamed']) {
   for (const store of [undefined, new TestStore()]) {
-    t.test(`events from a reply that is ${path.slice(1)} set the session first, and ${store ? 'with a store' : 'not in the cookie alone'} later too`, async t => {
+    t.test(`events from a reply that is ${path.slice(1)} can save the session at the start, ${store ? 'and with a store also later' : 'but without a store not later'}`, async t => {
       const lines: Lines = []
       const { app, goOn } = await makeEvents({ store }, lines)
       t.teardown(() => app.close())

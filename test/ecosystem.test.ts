@@ -13,7 +13,7 @@ import { listen } from './fixtures/ecosystem.js'
 import { TestStore } from './fixtures/stores.js'
 
 for (const isSessionFirst of [true, false]) {
-  t.test(`@fastify/helmet: its headers and the session's are on one answer, ${isSessionFirst ? 'the session' : 'helmet'} first`, async t => {
+  t.test(`@fastify/helmet: the response has its headers and the session's, with ${isSessionFirst ? 'the session' : 'helmet'} registered first`, async t => {
     const app = Fastify()
     if (isSessionFirst) await app.register(sessionPlugin, { secret })
     await app.register(helmet, { enableCSPNonces: true })
@@ -32,7 +32,7 @@ for (const isSessionFirst of [true, false]) {
   })
 }
 
-/** An app that gives out a folder beside its routes; what is put into `lines` tells of cookies that were refused. */
+/** An app that serves a folder in addition to its routes; `lines` receives the log, with the cookies that were rejected. */
 async function makeFiles (
   root: string, options: Partial<SessionOptions>, lines: Array<Record<string, unknown>>, isOff = false
 ): Promise<FastifyInstance> {
@@ -50,7 +50,7 @@ async function makeFiles (
   return app
 }
 
-t.test('@fastify/static: a file costs no session, and says nothing of one', async t => {
+t.test('@fastify/static: serving a file does not touch the session', async t => {
   const lines: Array<Record<string, unknown>> = []
   const root = t.testdir({ 'style.css': 'body {}', sub: { 'index.html': '<p>' } })
   const app = await makeFiles(root, {}, lines)
@@ -74,7 +74,7 @@ t.test('@fastify/static: a file costs no session, and says nothing of one', asyn
   t.equal(refused(), 0, 'nothing is unsealed')
 })
 
-t.test('@fastify/static: a file that a handler sends carries the session that the handler used', async t => {
+t.test('@fastify/static: a file sent by a handler carries the cookie of the session that the handler used', async t => {
   const app = await makeFiles(t.testdir({ 'style.css': 'body {}' }), {}, [])
   const jar = new Jar(app)
   await jar.get('/count')
@@ -85,7 +85,7 @@ t.test('@fastify/static: a file that a handler sends carries the session that th
   t.match(await app.session.unseal(jar.cookies.get('session')!), { data: { views: 1, note: 'taken' } })
 })
 
-t.test('@fastify/static: with a store a file asks it, unless its scope takes no part in sessions', async t => {
+t.test('@fastify/static: serving a file reads the store unless sessions are off in its scope', async t => {
   for (const isOff of [false, true]) {
     const store = new TestStore()
     const jar = new Jar(await makeFiles(t.testdir({ 'style.css': 'body {}' }), { store }, [], isOff))
@@ -126,7 +126,7 @@ for (const [place, options] of [['the cookie', () => ({})], ['a store', () => ({
   })
 }
 
-/** An app in front of another one, which it passes everything to. */
+/** An app that forwards everything to another one. */
 async function makeProxy (options: Partial<SessionOptions>): Promise<{ app: FastifyInstance, upstream: FastifyInstance }> {
   const upstream = Fastify()
   upstream.get('/twice', async (request, reply) => {
@@ -149,7 +149,7 @@ async function makeProxy (options: Partial<SessionOptions>): Promise<{ app: Fast
 }
 
 for (const [place, options] of [['the cookie', () => ({})], ['a store', () => ({ store: new TestStore() })]] as const) {
-  t.test(`@fastify/reply-from: the upstream's cookies stay beside ours, and the session is saved in ${place}`, async t => {
+  t.test(`@fastify/reply-from: the upstream's cookies are kept alongside ours, and the session is saved in ${place}`, async t => {
     const { app, upstream } = await makeProxy(options())
     t.teardown(async () => { await Promise.all([app.close(), upstream.close()]) })
     const jar = new Jar(app)
@@ -170,7 +170,7 @@ for (const [place, options] of [['the cookie', () => ({})], ['a store', () => ({
   })
 }
 
-t.test('@fastify/under-pressure: its status is free of sessions, and a 503 leaves the session as it is', async t => {
+t.test('@fastify/under-pressure: its status route uses no session, and a 503 leaves the session unchanged', async t => {
   const store = new TestStore()
   const make = async (isHealthy: boolean, isSessionFirst: boolean): Promise<FastifyInstance> => {
     const app = Fastify()

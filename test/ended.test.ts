@@ -5,7 +5,7 @@ import { ada, copyOf, makeNode, makeNodes, seen, startOn } from './fixtures/node
 import type { Acts, Node } from './fixtures/nodes.js'
 import { TestStore } from './fixtures/stores.js'
 
-// Once a logout is answered, no request that loaded the session before it brings the session back, however slow it is.
+// After the response to a logout, no slow request that loaded the session before it brings the session back.
 
 const DAY = 86_400 // seconds
 
@@ -17,7 +17,7 @@ const acts: Acts = {
   carry: request => { request.session.regenerate(['user']); request.session.note = 'new' }
 }
 
-/** A factory of options for nodes that share entries and nothing else. */
+/** Makes options for nodes that share only their entries. */
 const listed = (options: Partial<SessionOptions> = {}): (() => Partial<SessionOptions>) => {
   const list = new TestStore()
   return () => ({ ...options, isRevoked: denylist(list.beside()) })
@@ -36,13 +36,13 @@ for (const [title, count] of nodes) {
         const { status, setCookies } = await there.gates.during(act, slow.get(`/late/${act}`), () => browser.get(`/${end}`))
         t.same([status, setCookies], [200, []], `${act} after ${end}`)
         t.same(await seen(slow), { data: {}, reason: 'revoked' })
-        t.match(there.lines, [{ msg: /ended/, session: 'session' }])
+        t.match(there.lines, [{ msg: /ended/, sessionName: 'session' }])
         if (end === 'login') t.same((await seen(browser)).data, { user: ada })
       }
     }
   })
 
-  t.test(`${title}, a denylist: a read that is due to be renewed does not seal an ended session again`, async t => {
+  t.test(`${title}, a denylist: a read that renews its session does not seal an ended session again`, async t => {
     t.clock.enter()
     t.clock.travel(1.9e12)
     const [here, there] = await makeNodes(count, listed({ idleTimeout: 1000 }), acts)
@@ -53,7 +53,7 @@ for (const [title, count] of nodes) {
     t.same([json.user, setCookies], [ada, []])
   })
 
-  t.test(`${title}, a denylist: a logout with an older cookie refuses a later cookie with a longer time as well`, async t => {
+  t.test(`${title}, a denylist: a logout with an older cookie also revokes a newer cookie with a longer timeout`, async t => {
     t.clock.enter()
     t.clock.travel(1.9e12)
     const [here, there] = await makeNodes(count, listed({ idleTimeout: 100 }), acts)
@@ -76,7 +76,7 @@ const kinds: Array<[title: string, count: 1 | 2, options: () => () => Partial<Se
   ['two nodes, a store that can replace', 2, () => stored(new TestStore('touch', 'replace'))]
 ]
 for (const [title, count, options] of kinds) {
-  t.test(`${title}: regenerate(keep) keeps nothing of a session that has ended, and saves the rest`, async t => {
+  t.test(`${title}: regenerate(keep) keeps nothing of an ended session, and saves the rest`, async t => {
     for (const end of ['logout', 'login']) {
       const [here, there] = await makeNodes(count, options(), acts)
       const browser = await startOn(here)
@@ -93,7 +93,7 @@ for (const [title, count, options] of kinds) {
   })
 }
 
-t.test('one node, a plain store: 10,000 writes of other sessions do not make a slow request forget the others of its own', async t => {
+t.test('one node, a plain store: a slow request still notices other writes of its session after 10,000 writes of other sessions', async t => {
   const node = await makeNode({ store: new TestStore() }, { note: request => { request.session.note = 'mine' } })
   const [ended, changed] = [await startOn(node), await startOn(node)]
   const [slowEnded, slowChanged] = [copyOf(ended), copyOf(changed)]
@@ -110,7 +110,7 @@ t.test('one node, a plain store: 10,000 writes of other sessions do not make a s
   t.same((await seen(changed)).data, { user: ada, views: 1, note: 'mine' })
 })
 
-/** Stores by what their `touch` tells of an entry that is not there */
+/** Stores by what their `touch` returns for a missing entry */
 const renewing: Record<string, () => TestStore> = {
   'cannot touch': () => new TestStore(),
   'can replace': () => new TestStore('replace'),
@@ -119,7 +119,7 @@ const renewing: Record<string, () => TestStore> = {
   'can touch and tells by a number': () => Object.assign(new TestStore('touch', 'replace'), { touched: Number })
 }
 for (const [title, makeStore] of Object.entries(renewing)) {
-  t.test(`two nodes, a store that ${title}: a read that is due to be renewed does not put an ended id back`, async t => {
+  t.test(`two nodes, a store that ${title}: a read that renews its session does not bring back an ended one`, async t => {
     t.clock.enter()
     t.clock.travel(1.9e12)
     const gone: Record<string, (browser: Awaited<ReturnType<typeof startOn>>, store: TestStore) => unknown> = {
@@ -140,7 +140,7 @@ for (const [title, makeStore] of Object.entries(renewing)) {
     }
   })
 
-  t.test(`a store that ${title}: a read that is due renews a session that goes on`, async t => {
+  t.test(`a store that ${title}: a read renews a session that has not ended`, async t => {
     t.clock.enter()
     t.clock.travel(1.9e12)
     const store = makeStore()
@@ -152,7 +152,7 @@ for (const [title, makeStore] of Object.entries(renewing)) {
   })
 }
 
-t.test('an ended session stays on the list until its absolute timeout, and 400 days where there is none', async t => {
+t.test('an ended session stays on the denylist until its absolute timeout, or for 400 days without one', async t => {
   for (const [absoluteTimeout, most] of [[2000, 2000], [undefined, 90 * DAY], [false, 400 * DAY]] as const) {
     await t.test(`absoluteTimeout ${absoluteTimeout}`, async t => {
       t.clock.enter()

@@ -11,8 +11,8 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import sessionPlugin from '../lib/index.js'
 import { count, Jar, logTo, makeApp, read, secret } from './fixtures/app.js'
 
-// What is promised where something fails: the response of the failure saves the session like any other, an ended session
-// stays ended, a session that cannot be saved leaves the client's cookie alone, and nothing crashes.
+// What is promised when something fails: an error response saves the session like any other, an ended session stays ended,
+// a session that cannot be saved leaves the client's cookie alone, and nothing crashes.
 
 const fail = (): never => { throw new Error('of the app') }
 const views = async (jar: Jar): Promise<unknown> => {
@@ -22,7 +22,7 @@ const views = async (jar: Jar): Promise<unknown> => {
 
 for (const when of ['before', 'after'] as const) {
   for (const hook of ['onRequest', 'preParsing', 'preValidation', 'preHandler', 'preSerialization', 'onSend'] as const) {
-    t.test(`an exception in ${hook}, added ${when} the plugin, is answered with 500 and the session is saved`, async t => {
+    t.test(`an exception in ${hook}, added ${when} the plugin, responds with 500 and saves the session`, async t => {
       const app = Fastify()
       let failing = true
       const add = (): unknown => app.addHook(hook as 'preHandler', async (request: FastifyRequest) => {
@@ -38,7 +38,7 @@ for (const when of ['before', 'after'] as const) {
       const jar = new Jar(app)
       const { status, setCookies } = await jar.get('/')
       t.equal(status, 500)
-      // After the plugin's onSend hook it is too late, but for a hook that fails: then the error's answer is sent through it.
+      // After the plugin's onSend hook it is too late to save, unless a hook fails: then the error response goes through it again.
       t.equal(setCookies.length, 1)
       t.equal(await views(jar), 7)
     })
@@ -84,7 +84,7 @@ t.test('no error path brings an ended session back', async t => {
   }
 })
 
-t.test('an answer that is sent twice saves once, what the first one had', async t => {
+t.test('a reply that is sent twice saves only the data of the first time', async t => {
   const lines: Array<Record<string, unknown>> = []
   const app = Fastify(logTo(lines, 'warn'))
   await app.register(sessionPlugin, { secret })
@@ -105,14 +105,14 @@ t.test('an answer that is sent twice saves once, what the first one had', async 
   t.ok(lines.some(({ err }) => (err as { code?: string } | undefined)?.code === 'FST_ERR_REP_ALREADY_SENT'))
 })
 
-/** An app on a port, its log and a raw connection to it. */
+/** An app that listens, its log and a raw connection to it. */
 async function listen (app: FastifyInstance): Promise<number> {
   await app.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(async () => await app.close())
   return (app.server.address() as AddressInfo).port
 }
 
-t.test('a stream that fails in the middle has sent its cookie with the headers, and the server goes on', async t => {
+t.test('a stream that fails in the middle has already sent its cookie, and the server keeps running', async t => {
   const app = Fastify()
   await app.register(sessionPlugin, { secret })
   app.get('/', async (request, reply) => {
@@ -134,7 +134,7 @@ t.test('a stream that fails in the middle has sent its cookie with the headers, 
   t.equal((await fetch(`http://127.0.0.1:${port}/read`)).status, 200)
 })
 
-t.test('a client that goes away in the middle hurts nobody else', async t => {
+t.test('a client that disconnects in the middle does not affect others', async t => {
   const lines: Array<Record<string, unknown>> = []
   const app = Fastify(logTo(lines, 'warn'))
   await app.register(sessionPlugin, { secret })
@@ -161,7 +161,7 @@ t.test('a client that goes away in the middle hurts nobody else', async t => {
   t.same(lines, [], 'and nothing is worth a warning')
 })
 
-t.test('a hijacked reply that was not committed loses the change, and says so', async t => {
+t.test('a hijacked reply without a commit loses the change and logs it', async t => {
   const lines: Array<Record<string, unknown>> = []
   const app = Fastify(logTo(lines, 'warn'))
   await app.register(sessionPlugin, { secret })
@@ -174,10 +174,10 @@ t.test('a hijacked reply that was not committed loses the change, and says so', 
   const response = await fetch(`http://127.0.0.1:${port}/`)
   t.equal(await response.text(), 'by hand')
   t.equal(response.headers.get('set-cookie'), null)
-  t.match(lines, [{ session: 'session', msg: /the change is lost/ }])
+  t.match(lines, [{ sessionName: 'session', msg: /the change is lost/ }])
 })
 
-t.test('a clock that jumps neither crashes nor lengthens a session beyond its seal', async t => {
+t.test('a clock change neither crashes the process nor extends a session beyond its seal', async t => {
   t.clock.enter()
   const start = Date.now()
   const jar = new Jar(await makeApp({ idleTimeout: 100, absoluteTimeout: 1000 }, { '/count': count, '/read': read }))
@@ -191,7 +191,7 @@ t.test('a clock that jumps neither crashes nor lengthens a session beyond its se
   }
 })
 
-t.test('where node:crypto fails, the app\'s error handler sees it, and the client keeps its cookie', async t => {
+t.test('if node:crypto fails, the app\'s error handler receives the error and the client keeps its cookie', async t => {
   const failing = new Error('error:0308010C:digital envelope routines::unsupported')
   const { hash } = crypto
   const setCrypto = (works: boolean): void => {

@@ -8,7 +8,7 @@ import { runs } from './fixtures/fuzz.js'
 
 const anything = fc.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true, withTypedArray: true })
 
-t.test('whatever the options are, they are taken or refused by a coded error, and never changed', async t => {
+t.test('any options are accepted or rejected with a coded error, and never changed', async t => {
   const names = fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...PLUGIN_NAMES) }, fc.string())
   const plausible = fc.constantFrom<unknown>(secret, true, false, 1, 60, 'lax', 'auto', {}, { path: '/' }, { secure: true }, '__Host-x', [secret])
   let taken = 0
@@ -26,10 +26,10 @@ t.test('whatever the options are, they are taken or refused by a coded error, an
     }
     if (inspect(options, { depth: 9 }) !== before) throw new Error('the options were changed')
   }), runs(3000))
-  t.ok(taken > 50 && refused > 50, `${taken} taken, ${refused} refused`)
+  t.ok(taken > 50 && refused > 50, `${taken} accepted, ${refused} rejected`)
 })
 
-t.test('whatever the data is, it comes back as it went in or is refused by a coded error', async t => {
+t.test('any data is restored unchanged or rejected with a coded error', async t => {
   const { seal, unseal } = createSealer({ secret })
   let sealed = 0
   let refused = 0
@@ -48,10 +48,10 @@ t.test('whatever the data is, it comes back as it went in or is refused by a cod
     if (!opened.ok) throw new Error(opened.reason)
     if (JSON.stringify(opened.data) !== JSON.stringify(data)) throw new Error('it came back as something else')
   }), runs(2000))
-  t.ok(sealed > 500 && refused > 50, `${sealed} sealed, ${refused} refused`)
+  t.ok(sealed > 500 && refused > 50, `${sealed} sealed, ${refused} rejected`)
 })
 
-t.test('no token but those that were sealed opens, whatever is put together from their parts', async t => {
+t.test('no combination of parts of sealed tokens opens, except the tokens themselves', async t => {
   const { seal, unseal } = createSealer({ secret: [secret, { id: 'old', secret: `old ${secret}` }] })
   const older = createSealer({ secret: { id: 'old', secret: `old ${secret}` } })
   const tokens = [await seal({ views: 1 }), await seal({ views: 2 }), await older.seal({ views: 3 }), await seal({}, { idleTimeout: 5 })]
@@ -68,5 +68,5 @@ t.test('no token but those that were sealed opens, whatever is put together from
     if (result.ok !== tokens.includes(token)) throw new Error(`${result.ok} for ${token}`)
     if (result.ok) opened++
   }), runs(5000))
-  t.comment(`${opened} were whole`)
+  t.comment(`${opened} were unchanged tokens`)
 })

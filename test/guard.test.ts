@@ -5,7 +5,7 @@ import t from 'tap'
 import sessionPlugin, { createSealer, errors, getSession } from '../lib/index.js'
 import { Jar, makeApp, secret } from './fixtures/app.js'
 
-// Without their types, which give request.session another meaning.
+// Loaded without their types, which declare another request.session.
 const require = createRequire(import.meta.url)
 const secureSession = require('@fastify/secure-session') as FastifyPluginCallback<{ key: Buffer, sessionName?: string }>
 
@@ -16,7 +16,7 @@ async function ask (app: FastifyInstance, url = '/'): Promise<{ code?: string, m
   return (await app.inject(url)).json()
 }
 
-t.test('an app that forgot the plugin is told what to add, and where', async t => {
+t.test('an app that forgot the plugin gets an error that says what to add, and where', async t => {
   for (const handler of [plain, checked]) {
     const app = Fastify()
     app.get('/', handler)
@@ -27,7 +27,7 @@ t.test('an app that forgot the plugin is told what to add, and where', async t =
   }
 })
 
-t.test('it reads well where nobody catches it', async t => {
+t.test('the error is readable when nothing catches it', async t => {
   const app = Fastify()
   app.get('/', async request => {
     try {
@@ -40,7 +40,7 @@ t.test('it reads well where nobody catches it', async t => {
   t.match((await app.inject('/')).body, /FST_SESSION_NOT_REGISTERED.*The session plugin must be registered to access request\.session/)
 })
 
-t.test('the guard stands in child scopes, with trustProxy, and in undecorated ones', async t => {
+t.test('the guard works in child scopes, with trustProxy, and in scopes without decorators', async t => {
   for (const options of [{}, { trustProxy: true }]) {
     const app = Fastify(options)
     app.register(async scope => { scope.get('/child', plain) })
@@ -52,7 +52,7 @@ t.test('the guard stands in child scopes, with trustProxy, and in undecorated on
   }
 })
 
-t.test('a session in another scope is named as the reason', async t => {
+t.test('the error names a session in another scope as the reason', async t => {
   const app = Fastify()
   app.register(async scope => { await scope.register(sessionPlugin, { secret }) })
   app.get('/plain', plain)
@@ -62,7 +62,7 @@ t.test('a session in another scope is named as the reason', async t => {
   }
 })
 
-t.test('a route that is switched off takes no part, and says so when read', async t => {
+t.test('a route with session: false has no session, and reading it throws an error that says so', async t => {
   const app = await makeApp({})
   app.addHook('onRequest', async request => { if (request.url === '/early') getSession(request) })
   app.get('/off', { config: { session: false } }, plain)
@@ -76,7 +76,7 @@ t.test('a route that is switched off takes no part, and says so when read', asyn
   t.match(await jar.get('/quiet'), { status: 200, setCookies: [], json: { ok: true } })
 })
 
-t.test('getSession takes a name', async t => {
+t.test('getSession accepts a name', async t => {
   const app = await makeApp({ sessionName: 'admin' })
   app.get('/admin', async request => {
     getSession(request, 'admin').level = 5
@@ -90,7 +90,7 @@ t.test('getSession takes a name', async t => {
   t.match(await ask(app, '/other'), { message: /request\.other/ })
 })
 
-t.test('an app with @fastify/secure-session is undisturbed', async t => {
+t.test('an app with @fastify/secure-session is not affected', async t => {
   const register = async (app: FastifyInstance): Promise<void> => {
     await app.register(secureSession, { key: Buffer.alloc(32, 7) })
     app.get('/', async request => {
@@ -109,7 +109,7 @@ t.test('an app with @fastify/secure-session is undisturbed', async t => {
   t.match(await ask(child, '/out'), { code: 'FST_SESSION_NOT_REGISTERED' })
 })
 
-t.test('both plugins live beside each other in scopes of one app', async t => {
+t.test('both plugins work alongside each other in scopes of one app', async t => {
   const app = Fastify()
   app.register(async scope => {
     await scope.register(secureSession, { key: Buffer.alloc(32, 7) })
@@ -123,7 +123,7 @@ t.test('both plugins live beside each other in scopes of one app', async t => {
   t.same(await ask(app, '/ours'), { note: 'ours' })
 })
 
-t.test('an app that decorates session itself keeps its own', async t => {
+t.test('an app that decorates session itself keeps its own decorator', async t => {
   for (const value of [null, undefined]) {
     const app = Fastify()
     app.decorateRequest('session', value as never)
@@ -136,7 +136,7 @@ t.test('an app that decorates session itself keeps its own', async t => {
   t.same(await ask(assigning), { session: { own: true } }, 'one that assigns it may')
 })
 
-t.test('sealing needs no plugin', async t => {
+t.test('createSealer() works without the plugin', async t => {
   const { seal, unseal } = createSealer({ secret })
   t.match(await unseal(await seal({ note: 'x' })), { ok: true, data: { note: 'x' } })
 })

@@ -4,13 +4,13 @@ import sessionPlugin from '../lib/index.js'
 import type { SessionOptions } from '../lib/index.js'
 import { Jar, makeApp, secret, setCookiesOf } from './fixtures/app.js'
 
-/** Both engines behave alike but for the moment of loading. */
+/** Both engines behave alike, except for when the session is loaded. */
 const engines: Record<string, Partial<SessionOptions>> = {
   'node:crypto': {},
   'iron-webcrypto': { iron: { encryption: { iterations: 2 } } }
 }
 
-t.test('a hook that runs before the plugin\'s own may read the session', async t => {
+t.test('a hook that runs before the plugin\'s hooks can read the session', async t => {
   const app = Fastify()
   app.addHook('onRequest', async request => { request.session.views = (request.session.views ?? 0) + 1 })
   await app.register(sessionPlugin, { secret })
@@ -20,7 +20,7 @@ t.test('a hook that runs before the plugin\'s own may read the session', async t
   t.same((await jar.get('/')).json, { views: 2 })
 })
 
-t.test('with iron-webcrypto such a hook is told to come later', async t => {
+t.test('with iron-webcrypto, such a hook gets an error that tells it to run later', async t => {
   const app = Fastify()
   app.addHook('onRequest', async request => { request.session.views = 1 })
   await app.register(sessionPlugin, { secret, ...engines['iron-webcrypto'] })
@@ -29,7 +29,7 @@ t.test('with iron-webcrypto such a hook is told to come later', async t => {
 })
 
 for (const [engine, options] of Object.entries(engines)) {
-  t.test(`every hook and handler sees one session with ${engine}`, async t => {
+  t.test(`all hooks and handlers of a request see the same session, with ${engine}`, async t => {
     const seen: string[] = []
     const app = Fastify()
     await app.register(sessionPlugin, { secret, ...options })
@@ -51,7 +51,7 @@ for (const [engine, options] of Object.entries(engines)) {
     t.match(await app.session.unseal(jar.cookies.get('session')!), { data: { views: 1, note: 'lost' } })
   })
 
-  t.test(`the life of a session with ${engine}`, async t => {
+  t.test(`a session is created, renewed and ended with ${engine}`, async t => {
     const app = await makeApp(options, {
       '/login': request => { request.session.regenerate(); request.session.user = { id: 'u1', name: 'N' } },
       '/me': request => ({ user: request.session.user ?? null, reason: request.session.info.reason }),
@@ -75,13 +75,13 @@ for (const [engine, options] of Object.entries(engines)) {
     t.match(await jar.get('/me'), { json: { reason: 'malformed' }, setCookies: [/Max-Age=0/] })
   })
 
-  t.test(`a session that is too large is refused with ${engine}`, async t => {
+  t.test(`a session that is too large is rejected with ${engine}`, async t => {
     const app = await makeApp(options, { '/': request => { request.session.any = 'x'.repeat(5000) } })
     t.match(await new Jar(app).get('/'), { status: 500, json: { code: 'FST_SESSION_TOO_LARGE' }, setCookies: [] })
   })
 }
 
-t.test('with iron-webcrypto too the first cookie that opens is the last that is tried', async t => {
+t.test('with iron-webcrypto, no cookie is tried after the first one that opens', async t => {
   let opened = 0
   const app = await makeApp({ iron: { decode: text => { opened++; return JSON.parse(text) as unknown } } }, { '/': request => ({ views: request.session.views }) })
   const cookies = [await app.session.cookie({ views: 1 }), await app.session.cookie({ views: 2 }), await app.session.cookie({ views: 3 })]
@@ -89,14 +89,14 @@ t.test('with iron-webcrypto too the first cookie that opens is the last that is 
   t.equal(opened, 1)
 })
 
-t.test('a response of the default 404 carries nothing, since nobody read the session', async t => {
+t.test('the default 404 response has no session headers, as nothing read the session', async t => {
   const app = await makeApp({})
   const response = await app.inject({ url: '/nowhere', headers: { cookie: 'session=garbage' } })
   t.equal(response.statusCode, 404)
   t.same(setCookiesOf(response), [])
 })
 
-t.test('an onSend hook that throws after ours does not lose the session', async t => {
+t.test('an onSend hook that throws after the plugin\'s hook does not lose the session', async t => {
   const app = await makeApp({}, { '/': request => { request.session.views = 1 } }, {}, app => {
     app.addHook('onReady', async () => {})
   })

@@ -14,7 +14,7 @@ import { secret } from './fixtures/app.js'
 import { makeCertificate } from './fixtures/https.js'
 import { TestStore } from './fixtures/stores.js'
 
-// Over real HTTP/2. The handlers have the types that Fastify gives them on such servers.
+// Over real HTTP/2. The handlers have the types that Fastify uses for such servers.
 
 function makeClear (options: Partial<SessionOptions>) {
   const app = Fastify({ http2: true })
@@ -58,7 +58,7 @@ function makeSecure (options: Partial<SessionOptions>) {
 
 interface Answer { status: number, setCookies: string[], cookie: string, json: Record<string, unknown> }
 
-/** Starts an app, and gives what asks it over one HTTP/2 connection. */
+/** Starts an app and returns a function that sends requests over one HTTP/2 connection. */
 async function ask<Server extends Http2Server | Http2SecureServer> (
   t: Test, app: FastifyInstance<Server, any, any, FastifyBaseLogger, any>
 ): Promise<(path: string, cookie?: string) => Promise<Answer>> {
@@ -79,7 +79,7 @@ const noOpenssl = spawnSync('openssl', ['version']).error !== undefined && proce
 
 for (const [name, make, skip] of [['clear text', makeClear, false], ['TLS', makeSecure, noOpenssl]] as const) {
   for (const [place, options] of [['the cookie', {}], ['a store', { store: new TestStore() }]] as const) {
-    t.test(`a session in ${place}, over HTTP/2 with ${name}`, { skip }, async t => {
+    t.test(`a session in ${place} works over HTTP/2 with ${name}`, { skip }, async t => {
       const get = await ask<Http2Server | Http2SecureServer>(t, make(options) as ReturnType<typeof makeClear>)
       const first = await get('/count')
       t.match(first, { status: 200, json: { views: 1 } })
@@ -96,7 +96,7 @@ for (const [name, make, skip] of [['clear text', makeClear, false], ['TLS', make
   }
 }
 
-t.test('requests of one connection have sessions of their own', async t => {
+t.test('each request of one connection has its own session', async t => {
   const get = await ask(t, makeClear({}))
   const cookies = await Promise.all([1, 2, 3].map(async () => (await get('/count')).cookie))
   t.equal(new Set(cookies).size, 3)
@@ -104,7 +104,7 @@ t.test('requests of one connection have sessions of their own', async t => {
   t.same(answers.map(({ json }) => json.views), [2, 2, 2])
 })
 
-t.test('errors are those of HTTP/1', async t => {
+t.test('errors are the same as over HTTP/1', async t => {
   const get = await ask(t, makeClear({}))
   t.match(await get('/off'), { status: 500, json: { code: 'FST_SESSION_NOT_REGISTERED' } })
   t.match(await get('/large'), { status: 500, setCookies: [], json: { code: 'FST_SESSION_TOO_LARGE' } })

@@ -33,7 +33,7 @@ const opened = async (app: FastifyInstance, cookie: string): Promise<Jar> => {
   return jar
 }
 
-/** A server with the real iron-session, as a Next.js route handler uses it. */
+/** A server with the real iron-session, used as in a Next.js route handler. */
 async function ironServer (t: Test, open: typeof getIronSession, password: string | Record<string, string> = secret): Promise<string> {
   const server = createServer(async (request, response) => {
     const session = await open<Record<string, unknown>>(request, response, { password, cookieName: 'session', cookieOptions: { secure: false } })
@@ -100,7 +100,7 @@ for (const [version, open] of Object.entries(versions)) {
 }
 
 for (const [version, open] of Object.entries(versions)) {
-  t.test(`rotation: ids are numbers from the oldest, as iron-session ${version} has them`, async t => {
+  t.test(`rotation: secret ids are numbers counted from the oldest, as in iron-session ${version}`, async t => {
     const both = { 1: olderSecret, 2: secret }
     const old = { ours: await listen(t, { secret: olderSecret }), theirs: await ironServer(t, open, olderSecret) }
     const now = { ours: await listen(t, { secret: [secret, olderSecret] }), theirs: await ironServer(t, open, both) }
@@ -126,7 +126,7 @@ for (const [version, open] of Object.entries(versions)) {
   })
 }
 
-t.test('times: theirs end ours, ours end theirs, and a seal of theirs without an end is given one', async t => {
+t.test('timeouts of both packages apply to both, and a seal of theirs without an expiry gets one', async t => {
   const app = await makeApp({ interop: 'iron-session', idleTimeout: 100 }, routes)
   const token = await app.session.seal({ views: 1 })
   t.match(await unsealData(token, { password: secret }), { views: 1 })
@@ -154,7 +154,7 @@ t.test('the absolute timeout counts from the first read', async t => {
   }
 })
 
-t.test('any data comes through, in both directions', async t => {
+t.test('any data can be exchanged in both directions', async t => {
   const sealer = createSealer({ secret, interop: 'iron-session' })
   const data = fc.dictionary(fc.string().filter(key => !['get', 'set', 'clear', 'regenerate', 'destroy', 'delete', 'touch', 'persist', 'options', 'data', 'changed', 'deleted', 'info', META].includes(key)), fc.jsonValue(), { maxKeys: 5 })
   await fc.assert(fc.asyncProperty(data, async data => {
@@ -168,7 +168,7 @@ t.test('any data comes through, in both directions', async t => {
   }), runs(20))
 })
 
-t.test('what cannot be a session of ours: each has its reason', async t => {
+t.test('anything that cannot be a session is rejected with its own reason', async t => {
   const app = await makeApp({ interop: 'iron-session' }, routes)
   const sealBare = async (data: unknown, id = '1', with_ = secret): Promise<string> => await Iron.seal(data, { id, secret: with_ }, { ...Iron.defaults, ttl: 60_000 })
   const cases: Array<[token: string, reason: string, cleared: number]> = [
@@ -193,7 +193,7 @@ t.test('what cannot be a session of ours: each has its reason', async t => {
   t.equal((await (await opened(app, `${await sealBare({ views: 1 }, '9')}~2`)).get('/read')).json.views, 1, 'a plain secret opens seals of any id, as Iron has it')
 })
 
-t.test('a session that this package sealed before is read, and written as iron-session has it from then on', async t => {
+t.test('a session in our own format is read, and written in the format of iron-session from then on', async t => {
   const before = await makeApp({}, routes)
   const after = await makeApp({ interop: 'iron-session' }, routes)
   const jar = await opened(after, await before.session.seal({ views: 4 }))
@@ -204,7 +204,7 @@ t.test('a session that this package sealed before is read, and written as iron-s
   t.same(await after.session.unseal(ours), { ok: false, reason: 'invalid' }, 'a key of ours in it could not be written')
 })
 
-t.test('our key is ours: setting it is refused, and regenerate, destroy and chunks work as ever', async t => {
+t.test('setting our own key is rejected, and regenerate, destroy and chunks work as usual', async t => {
   const app = await makeApp({ interop: 'iron-session', maxCookies: 3 }, {
     ...routes, '/own': (request: FastifyRequest) => { (request.session as unknown as Record<string, unknown>)[META] = 1 }
   })
@@ -220,7 +220,7 @@ t.test('our key is ours: setting it is refused, and regenerate, destroy and chun
   t.equal((await jar.get('/read')).json.views, 1, 'chunks that are left over do no harm')
 })
 
-t.test('without interop a neighbour\'s cookie is foreign and left alone', async t => {
+t.test('without interop, a cookie of the other package is foreign and left alone', async t => {
   for (const interop of [false, 'iron'] as const) {
     const app = await makeApp({ interop }, routes)
     const { json, setCookies } = await (await opened(app, await sealData({ views: 1 }, { password: secret }))).get('/read')
@@ -229,7 +229,7 @@ t.test('without interop a neighbour\'s cookie is foreign and left alone', async 
   }
 })
 
-t.test('interop "iron" reads bare data of any Iron implementation, with or without an id, and writes envelopes', async t => {
+t.test('interop "iron" reads plain data from any Iron implementation, with or without an id, and writes envelopes', async t => {
   const app = await makeApp({ interop: 'iron' }, routes)
   const bytes = new Uint8Array(32).map((_, nth) => nth)
   const raw = await makeApp({ interop: 'iron', secret: bytes }, routes)
@@ -262,7 +262,7 @@ t.test('interop "iron" reads bare data of any Iron implementation, with or witho
   t.equal((await (await opened(slow, token)).get('/read')).json.views, 1)
 })
 
-t.test('every copy of a bare seal is one session, which one revocation ends', async t => {
+t.test('all copies of a seal without an envelope are one session, which one revocation ends', async t => {
   for (const interop of ['iron', 'iron-session'] as const) {
     for (const ttl of [0, 30 * 86_400]) {
       const app = await makeApp({ interop, isRevoked: denylist(new TestStore()), idleTimeout: 1000, cacheSize: 0 }, routes)
@@ -282,7 +282,7 @@ t.test('every copy of a bare seal is one session, which one revocation ends', as
   }
 })
 
-t.test('h3: what only looks like a session of theirs is none', async t => {
+t.test('h3: data that only resembles its sessions is not a session', async t => {
   const session = { id: 'u1', createdAt: 1, data: { views: 1 } }
   const like: Array<[interop: 'iron' | 'iron-session', data: object, reason: string | null]> = [
     ['iron', session, null],
@@ -297,7 +297,7 @@ t.test('h3: what only looks like a session of theirs is none', async t => {
   }
 })
 
-t.test('a session of the future begins now, and an odd timeout counts for nothing', async t => {
+t.test('a creation time in the future counts as now, and an invalid timeout is ignored', async t => {
   const sealer = createSealer({ secret, interop: 'iron-session' })
   const before = Date.now()
   const future = await sealer.unseal(await sealData({ [META]: { n: 'session', i: 'x', c: 8e15 } }, { password: secret }))
@@ -308,7 +308,7 @@ t.test('a session of the future begins now, and an odd timeout counts for nothin
   }
 })
 
-t.test('h3: a session of theirs is taken over with its id and creation time; they cannot read ours', async t => {
+t.test('h3: one of its sessions is adopted with its id and creation time, and it cannot read ours', async t => {
   const event = new H3().get('/', () => '') && { req: new Request('http://127.0.0.1/'), res: { headers: new Headers(), errHeaders: new Headers() }, context: {} as Record<string, unknown> }
   const config = { password: secret, name: 'session', seal: { ...Iron.defaults, ttl: 60_000 } }
   event.context.sessions = { session: { id: 'd0d6b6a2-93b4-4a86-9a17-6b9ba2a4c7ba', createdAt: 1_700_000_000_000, data: { views: 6 } } }
@@ -327,7 +327,7 @@ t.test('h3: a session of theirs is taken over with its id and creation time; the
   t.equal((await (await opened(same, defaults)).get('/read')).json.views, 6)
 })
 
-t.test('options that do not go together are refused', async t => {
+t.test('options that conflict are rejected', async t => {
   const wrong: Array<[options: object, message: RegExp]> = [
     [{ interop: 'h3' }, /"interop" must be false or iron or iron-session/],
     [{ interop: true }, /"interop"/],

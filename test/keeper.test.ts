@@ -8,7 +8,7 @@ import { Gates } from './fixtures/gates.js'
 import { copyOf, makeNode, seen, startOn } from './fixtures/nodes.js'
 import { TestStore } from './fixtures/stores.js'
 
-t.test('an entry comes back as it was written, and however a store has rewritten its JSON', t => {
+t.test('an entry is read as it was written, even if the store has reformatted its JSON', t => {
   const entries = [
     { createdAt: 1, idle: undefined, text: '{}' }, { createdAt: 1.9e12, idle: 50, text: '{"a":[1,{"b":"}"}]}' },
     { createdAt: 0, idle: false as const, text: '{"d":{"c":1},"v":2,"__proto__":3}' }, { createdAt: 5, idle: 0.5, text: '{"ü":"\\u2028"}' }
@@ -27,7 +27,7 @@ t.test('an entry comes back as it was written, and however a store has rewritten
   t.end()
 })
 
-t.test('an entry whose data has a key of a session\'s member is invalid', async t => {
+t.test('an entry whose data has the name of a session method as a key is invalid', async t => {
   const store = new TestStore()
   const app = await makeApp({ store }, { '/start': request => { request.session.views = 1 }, '/read': read })
   const jar = new Jar(app)
@@ -36,7 +36,7 @@ t.test('an entry whose data has a key of a session\'s member is invalid', async 
   t.equal((await jar.get('/read')).json.reason, 'invalid')
 })
 
-t.test('what regenerate() keeps of a session that isRevoked has refused meanwhile is dropped, whoever keeps the list', async t => {
+t.test('regenerate() keeps nothing of a session that isRevoked has rejected meanwhile, with any kind of list', async t => {
   class List {
     readonly revoked = new Set<string>()
     check = ({ id }: SessionInfo): boolean => this.revoked.has(id)
@@ -60,7 +60,7 @@ t.test('what regenerate() keeps of a session that isRevoked has refused meanwhil
   }
 })
 
-t.test('a session that was revoked while its data moved to another one takes that one with it', async t => {
+t.test('revoking a session also ends the one that regenerate() has just moved its data to', async t => {
   const store = new TestStore()
   const list = denylist(store)
   const node = await makeNode({ isRevoked: list }, { keep: request => { request.session.regenerate(['user']) } })
@@ -72,7 +72,7 @@ t.test('a session that was revoked while its data moved to another one takes tha
   t.equal((await seen(jar)).reason, 'revoked')
 })
 
-t.test('a large session that shrinks in vain keeps its entry for its whole time', async t => {
+t.test('a large session keeps its entry until it expires if the smaller one cannot be saved', async t => {
   for (const optional of [[], ['touch'], ['replace']] as Array<Array<'touch' | 'replace'>>) {
     for (const fails of ['before', 'after'] as const) {
       const store = new TestStore(...optional)
@@ -100,7 +100,7 @@ t.test('a large session that shrinks in vain keeps its entry for its whole time'
   }
 })
 
-t.test('a session that could not be loaded can be printed, and says so', async t => {
+t.test('printing a session that could not be loaded shows that it could not', async t => {
   const store = new TestStore()
   const printed: string[] = []
   const app = await makeApp({ store }, { '/start': request => { request.session.views = 1 }, '/print': request => { printed.push(inspect(request.session)) } })
@@ -111,7 +111,7 @@ t.test('a session that could not be loaded can be printed, and says so', async t
   t.same(printed, ['Session (could not be loaded)'])
 })
 
-t.test('a session that is held over its response says what is lost by its methods too', async t => {
+t.test('calling a method of a session after the response logs what is lost', async t => {
   const node = await makeNode({}, {
     touch: request => { const { session } = request; setImmediate(() => setImmediate(() => { session.touch() })) },
     end: request => { const { session } = request; setImmediate(() => setImmediate(() => { session.destroy() })) }
@@ -123,7 +123,7 @@ t.test('a session that is held over its response says what is lost by its method
   }
 })
 
-t.test('a change of a value that JSON refuses, made during a commit, is not lost with it', async t => {
+t.test('a change made during a commit to a value that JSON rejects is not lost', async t => {
   const store = new TestStore('replace')
   const gates = new Gates()
   const app = await makeApp({ store }, {

@@ -4,7 +4,7 @@ import { ada, bag, clears, copyOf, makeNodes, seen, startOn } from './fixtures/n
 import type { Acts } from './fixtures/nodes.js'
 import { TestStore } from './fixtures/stores.js'
 
-// Two requests have one session at the same time: what each of them has done to it is there afterwards, key by key.
+// Two concurrent requests of one session: the changes of both are kept, key by key.
 
 const acts: Acts = {
   start: request => { bag(request).a = 1 },
@@ -30,7 +30,7 @@ for (const [title, count, makeStore] of topologies) {
     return () => ({ ...more, store: store.beside() })
   }
 
-  t.test(`${title}: deleting the last key deletes no key that another request has set`, async t => {
+  t.test(`${title}: deleting the last key does not delete a key that another request has set`, async t => {
     for (const empty of ['withoutA', 'clear']) {
       const [here, there] = await makeNodes(count, options(), acts)
       const browser = await startOn(here)
@@ -42,7 +42,7 @@ for (const [title, count, makeStore] of topologies) {
     }
   })
 
-  t.test(`${title}: a change that is saved after the session was emptied is kept`, async t => {
+  t.test(`${title}: a change saved after another request has emptied the session is kept`, async t => {
     for (const empty of ['withoutA', 'clear']) {
       const [here, there] = await makeNodes(count, options(), acts)
       const browser = await startOn(here)
@@ -66,7 +66,7 @@ for (const [title, count, makeStore] of topologies) {
     t.same(await seen(copy), { data: {}, reason: 'not-stored' })
   })
 
-  t.test(`${title}: clear() deletes the keys that the request knows of, whatever it sets afterwards`, async t => {
+  t.test(`${title}: clear() deletes only the keys that the request has loaded, and keeps those set afterwards`, async t => {
     const [here, there] = await makeNodes(count, options(), acts)
     const browser = await startOn(here)
     const slow = copyOf(browser, there)
@@ -74,7 +74,7 @@ for (const [title, count, makeStore] of topologies) {
     t.same((await seen(browser)).data, { c: 1, d: 1 })
   })
 
-  t.test(`${title}: both answers to a login that was clicked twice have a cookie that is logged in`, async t => {
+  t.test(`${title}: both responses to a login that was clicked twice set a cookie that is logged in`, async t => {
     for (const [login, data] of [['login', { user: ada }], ['loginWithCart', { a: 1, user: ada }]] as const) {
       const [here, there] = await makeNodes(count, options(), acts)
       const browser = await startOn(here)
@@ -86,7 +86,7 @@ for (const [title, count, makeStore] of topologies) {
     }
   })
 
-  t.test(`${title}: persist() during another request's change gives the session the longer time`, async t => {
+  t.test(`${title}: persist() during another request's change sets the longer timeout`, async t => {
     t.clock.enter()
     t.clock.travel(1.9e12)
     for (const act of ['change', 'touch', 'setAndTouch']) {
@@ -103,7 +103,7 @@ for (const [title, count, makeStore] of topologies) {
     }
   })
 
-  t.test(`${title}: a change during another request's persist() leaves it the longer time`, async t => {
+  t.test(`${title}: a change during another request's persist() keeps the longer timeout`, async t => {
     t.clock.enter()
     t.clock.travel(1.9e12)
     const [here, there] = await makeNodes(count, options({ idleTimeout: 100 }), acts)

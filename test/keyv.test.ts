@@ -9,7 +9,7 @@ import { Adapter, Keyv6 } from './fixtures/keyv.js'
 import { ada, clears, copyOf, makeNode, seen, startOn } from './fixtures/nodes.js'
 import type { Node } from './fixtures/nodes.js'
 
-// Keyv reports a failure as an event of the whole store. It concerns the call that has failed, and no other.
+// Keyv reports a failure as an event of the whole store. The failure must affect only the call that has failed.
 
 const down = Object.assign(new Error('connect ECONNREFUSED 10.0.0.7:6379'), { code: 'ECONNREFUSED' })
 const undecodable = 'pin4711 secret'
@@ -26,7 +26,7 @@ const versions: Record<string, { make: (adapter: Adapter) => SessionStore, prefi
 
 type Browser = Awaited<ReturnType<typeof startOn>>
 
-/** A node, and browsers that know the key of their entry. */
+/** A node, and browsers with the keys of their entries. */
 async function makeKeyv ({ make, hides }: typeof versions[string]): Promise<{ node: Node, adapter: Adapter, start: () => Promise<{ browser: Browser, key: string }> }> {
   const adapter = new Adapter(hides)
   const node = await makeNode({ store: make(adapter) }, { cart: request => { request.session.note = 'cart' } })
@@ -58,7 +58,7 @@ for (const [version, kind] of Object.entries(versions)) {
     t.same((await seen(again)).data, { note: 'cart' }, 'a new session begins')
   })
 
-  t.test(`${version}: an entry that cannot be decoded disturbs no other call under way`, async t => {
+  t.test(`${version}: an entry that cannot be decoded does not affect other calls in progress`, async t => {
     const { adapter, start } = await makeKeyv(kind)
     const broken = await start()
     adapter.entries.set(broken.key, undecodable)
@@ -76,7 +76,7 @@ for (const [version, kind] of Object.entries(versions)) {
     }
   })
 
-  t.test(`${version}: a call that fails is a 503, and disturbs no other call under way`, async t => {
+  t.test(`${version}: a failed call responds with 503 and does not affect other calls in progress`, async t => {
     for (const [failing, failingMethod] of [['/data', 'get'], ['/cart', 'set'], ['/logout', 'delete']] as const) {
       for (const [url, method] of [['/cart', 'set'], ['/logout', 'delete'], ['/data', 'get']] as const) {
         const { adapter, start } = await makeKeyv(kind)
@@ -96,7 +96,7 @@ for (const [version, kind] of Object.entries(versions)) {
     }
   })
 
-  t.test(`${version}: an entry that is gone is not-stored, while calls of other sessions fail`, async t => {
+  t.test(`${version}: a missing entry has the reason not-stored, even while calls of other sessions fail`, async t => {
     const { adapter, start } = await makeKeyv(kind)
     const [bad, gone] = [await start(), await start()]
     adapter.entries.delete(gone.key)
@@ -110,7 +110,7 @@ for (const [version, kind] of Object.entries(versions)) {
     t.same([status, json.reason, setCookies], [200, 'not-stored', []])
   })
 
-  t.test(`${version}: a denylist lets nobody in while it fails, and a failure of one look-up is not one of another`, async t => {
+  t.test(`${version}: a denylist opens no session while it fails, and a failed look-up does not affect another one`, async t => {
     const adapter = new Adapter(hides)
     const node = await makeNode({ isRevoked: denylist(make(adapter)) })
     const [bad, good] = [await startOn(node), await startOn(node)]
@@ -128,9 +128,9 @@ for (const [version, kind] of Object.entries(versions)) {
     t.match(await answer, { status: 200, json: { data: { user: ada } } })
   })
 
-  t.test(`${version}: a call that is answered late, after its request has given up, disturbs nobody`, async t => {
+  t.test(`${version}: a call that ends after its request has timed out does not affect others`, async t => {
     const adapter = new Adapter(hides)
-    const node = await makeNode({ store: make(adapter), storeTimeout: 0.05 })
+    const node = await makeNode({ store: make(adapter), storeTimeout: 0.3 })
     const slow = await startOn(node)
     const [key] = adapter.entries.keys()
     const other = await startOn(node)
@@ -148,12 +148,12 @@ for (const [version, kind] of Object.entries(versions)) {
   })
 }
 
-t.test('an error of a connection makes doubtful what may hide it: an empty answer, and a write', async t => {
+t.test('a connection error fails the calls that may hide it: empty results and writes', async t => {
   const emitter = new EventEmitter()
   const entries = new Map<string, string>()
   let breaks = false
   const emit = (): void => { if (breaks) emitter.emit('error', new Error('the connection broke')) }
-  // A socket of its own: what it emits is in nobody's chain of calls.
+  // A separate socket: its events do not belong to the async context of any call.
   const socket = setInterval(emit, 1)
   t.teardown(() => { clearInterval(socket) })
   const slow = async <T>(answer: () => T): Promise<T> => {

@@ -5,8 +5,8 @@ import type { Acts, Node } from './fixtures/nodes.js'
 import { Gates, turns } from './fixtures/gates.js'
 import { TestStore } from './fixtures/stores.js'
 
-// A call that a request has given up may still be carried out by the store. The order of writes is that of calls that have
-// really ended, not of our patience.
+// The store may still carry out a call after the request has timed out. Writes are ordered by when calls really end, not by
+// when requests give up.
 
 const storeTimeout = 0.4 // seconds
 
@@ -17,7 +17,7 @@ const acts: Acts = {
   keep: request => { request.session.regenerate(['user']) }
 }
 
-/** A node with a slow store: the next call of a method waits at the gate of the method's name. */
+/** A node with a slow store: the next call of a held method waits at the gate of that name. */
 async function makeSlow (...optional: Array<'touch' | 'replace'>): Promise<{ node: Node, store: TestStore, calls: Gates, hold: (method: 'set' | 'replace' | 'touch') => void }> {
   const store = new TestStore(...optional)
   const calls = new Gates()
@@ -33,7 +33,7 @@ async function makeSlow (...optional: Array<'touch' | 'replace'>): Promise<{ nod
 for (const method of ['set', 'replace'] as const) {
   const optional = method === 'replace' ? [method] : []
 
-  t.test(`a ${method} that was given up does not revive a session that is ended after it`, async t => {
+  t.test(`a ${method} that timed out does not bring back a session that is ended after it`, async t => {
     const { node, calls, hold } = await makeSlow(...optional)
     const browser = await startOn(node)
     hold(method)
@@ -47,7 +47,7 @@ for (const method of ['set', 'replace'] as const) {
     t.same(await seen(browser), { data: {}, reason: 'not-stored' })
   })
 
-  t.test(`a logout waits for a ${method} that was given up no longer than storeTimeout, and is no success then`, async t => {
+  t.test(`a logout waits at most storeTimeout for a ${method} that timed out, and fails then`, async t => {
     const { node, calls, hold } = await makeSlow(...optional)
     const browser = await startOn(node)
     hold(method)
@@ -56,12 +56,12 @@ for (const method of ['set', 'replace'] as const) {
     t.same([status, clears(setCookies)], [503, true])
     calls.open(method)
     await turns()
-    t.match((await seen(browser)).data, { user: ada }, 'who gave up does not act later')
+    t.match((await seen(browser)).data, { user: ada }, 'a request that timed out has no effect later')
     t.equal((await copyOf(browser).get('/logout')).status, 200)
     t.same(await seen(browser), { data: {}, reason: 'not-stored' })
   })
 
-  t.test(`a ${method} that was given up does not overwrite a change that was answered after it`, async t => {
+  t.test(`a ${method} that timed out does not overwrite a change that succeeded after it`, async t => {
     const { node, calls, hold } = await makeSlow(...optional)
     const browser = await startOn(node)
     hold(method)
@@ -74,7 +74,7 @@ for (const method of ['set', 'replace'] as const) {
     t.match((await seen(browser)).data, { user: ada, second: 1 })
   })
 
-  t.test(`who gives up waiting for a ${method} does not let go those behind it`, async t => {
+  t.test(`a request that times out waiting for a ${method} does not release the requests behind it`, async t => {
     const { node, calls, hold } = await makeSlow(...optional)
     const browser = await startOn(node)
     hold(method)
@@ -88,11 +88,11 @@ for (const method of ['set', 'replace'] as const) {
     await turns()
     const { data } = await seen(browser)
     t.match(data, { user: ada, third: 1 })
-    t.notOk('second' in data, 'who gave up does not act later')
+    t.notOk('second' in data, 'a request that timed out has no effect later')
   })
 }
 
-t.test('a touch that was given up does not disturb the logout after it', async t => {
+t.test('a touch that timed out does not affect the logout after it', async t => {
   const { node, calls, hold } = await makeSlow('touch')
   const browser = await startOn(node)
   hold('touch')
@@ -104,7 +104,7 @@ t.test('a touch that was given up does not disturb the logout after it', async t
   t.same(await seen(browser), { data: {}, reason: 'not-stored' })
 })
 
-t.test('of many changes at once through a slow store, each that was answered 200 is there', async t => {
+t.test('of many concurrent changes through a slow store, each one with a 200 response is saved', async t => {
   for (const optional of [[], ['replace' as const]]) {
     const store = new TestStore(...optional)
     const all = Array.from({ length: 12 }, (_, nth) => `change${nth}`)
@@ -117,15 +117,15 @@ t.test('of many changes at once through a slow store, each that was answered 200
     await wait(200)
     const { data } = await seen(browser)
     for (const { name, status } of answers) {
-      if (status === 200) t.ok(name in data, `${name} was answered and is there`)
+      if (status === 200) t.ok(name in data, `${name} had a 200 response and is saved`)
       else t.equal(status, 503)
     }
     t.ok(answers.some(({ status }) => status === 200))
-    t.same((await copyOf(browser).get('/change')).status, 200, 'the session goes on')
+    t.same((await copyOf(browser).get('/change')).status, 200, 'the session still works')
   }
 })
 
-t.test('storeTimeout bounds what a save waits in total, not each of its calls', async t => {
+t.test('storeTimeout limits the total time of a save, not of each call', async t => {
   const store = new TestStore()
   const node = await makeNode({ store, storeTimeout: 0.2 }, acts)
   const browser = await startOn(node)
@@ -144,7 +144,7 @@ t.test('a session whose creation timed out leaves nothing in the store', async t
   t.same(store.values, [])
 })
 
-t.test('a login whose creation timed out leaves the session that was', async t => {
+t.test('a login whose creation timed out leaves the previous session', async t => {
   for (const url of ['/login', '/keep']) {
     const { node, store, calls, hold } = await makeSlow()
     const browser = await startOn(node)

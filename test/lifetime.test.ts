@@ -4,7 +4,7 @@ import { count, Jar, makeApp, read } from './fixtures/app.js'
 const DAY = 86_400_000
 const routes = { '/count': count, '/read': read, '/untouched': () => {} }
 
-t.test('by default a session ends after 14 days without use, a minute of skew aside', async t => {
+t.test('by default a session ends after 14 days without use, plus a minute of clock skew', async t => {
   t.clock.enter()
   const jar = new Jar(await makeApp({}, routes))
   t.match((await jar.get('/count')).setCookies, [/; Max-Age=1209600;/])
@@ -16,7 +16,7 @@ t.test('by default a session ends after 14 days without use, a minute of skew as
   t.match((await jar.get('/read')).json, { views: null, reason: 'expired' })
 })
 
-t.test('a session that is used rolls on once half of its idle timeout has passed', async t => {
+t.test('a session is renewed by use after half of its idle timeout', async t => {
   t.clock.enter()
   const jar = new Jar(await makeApp({ idleTimeout: 100 }, routes))
   await jar.get('/count')
@@ -31,7 +31,7 @@ t.test('a session that is used rolls on once half of its idle timeout has passed
   t.match((await jar.get('/read')).json, { views: 1 })
 })
 
-t.test('with rolling: false only a change moves the end', async t => {
+t.test('with rolling: false, only a change extends the session', async t => {
   t.clock.enter()
   const jar = new Jar(await makeApp({ idleTimeout: 100, rolling: false }, routes))
   await jar.get('/count')
@@ -44,7 +44,7 @@ t.test('with rolling: false only a change moves the end', async t => {
   t.match((await jar.get('/read')).json, { views: null, reason: 'expired' })
 })
 
-t.test('no use, touch or re-seal moves the absolute timeout, and Max-Age is capped by what is left of it', async t => {
+t.test('no use, touch or re-seal extends the absolute timeout, and Max-Age is limited by the rest of it', async t => {
   t.clock.enter()
   const app = await makeApp({ idleTimeout: 100, absoluteTimeout: 250 }, {
     ...routes,
@@ -71,7 +71,7 @@ t.test('no use, touch or re-seal moves the absolute timeout, and Max-Age is capp
   t.match((await jar.get('/again')).setCookies, [/Max-Age=100;/], 'regenerate starts it anew')
 })
 
-t.test('absoluteTimeout: false lets a used session live on', async t => {
+t.test('absoluteTimeout: false lets a session live as long as it is used', async t => {
   t.clock.enter()
   const jar = new Jar(await makeApp({ absoluteTimeout: false }, routes))
   await jar.get('/count')
@@ -82,7 +82,7 @@ t.test('absoluteTimeout: false lets a used session live on', async t => {
   t.match((await jar.get('/read')).json, { views: 1 })
 })
 
-t.test('persistent: false makes a cookie for the browser session, which still expires inside', async t => {
+t.test('persistent: false makes a cookie for the browser session, whose seal still expires', async t => {
   t.clock.enter()
   const app = await makeApp({ idleTimeout: 100, persistent: false }, {
     ...routes, '/remember': request => { request.session.persist(1000) }
@@ -95,7 +95,7 @@ t.test('persistent: false makes a cookie for the browser session, which still ex
   t.match((await jar.get('/remember')).setCookies, [/Max-Age=1000/], 'a session may remember itself')
 })
 
-t.test('a clock that is set back neither ends a session nor crashes', async t => {
+t.test('setting the clock back neither ends a session nor throws', async t => {
   t.clock.enter()
   const start = Date.now()
   const jar = new Jar(await makeApp({ idleTimeout: 100 }, routes))
@@ -105,7 +105,7 @@ t.test('a clock that is set back neither ends a session nor crashes', async t =>
   t.match((await jar.get('/count')).json, { views: 2 })
 })
 
-t.test('seconds may be fractions', async t => {
+t.test('timeouts can be fractions of seconds', async t => {
   const jar = new Jar(await makeApp({ idleTimeout: 0.5, absoluteTimeout: 1000.5 }, routes))
   t.match((await jar.get('/count')).setCookies, [/Max-Age=1;/])
   t.match((await jar.get('/count')).json, { views: 2 })

@@ -2,7 +2,7 @@ import t from 'tap'
 import { Doorkeeper, Lru } from '../lib/seal/lru.js'
 import { randomId } from '../lib/seal/random.js'
 
-t.test('an entry that is used stays while others go', async t => {
+t.test('an entry that is used stays while others are evicted', async t => {
   const lru = new Lru<number>(4)
   lru.set('kept', 0)
   const lost = Array.from({ length: 20 }, (_, n) => {
@@ -13,7 +13,7 @@ t.test('an entry that is used stays while others go', async t => {
   t.equal(lru.get('1'), undefined)
 })
 
-t.test('it never holds more than its size, and always the newest', async t => {
+t.test('the cache never exceeds its size, and always has the newest entries', async t => {
   for (const size of [1, 2, 3, 4, 5, 10, 1000]) {
     const lru = new Lru<number>(size)
     const sizes: number[] = []
@@ -27,14 +27,14 @@ t.test('it never holds more than its size, and always the newest', async t => {
   }
 })
 
-t.test('size 0 remembers nothing', async t => {
+t.test('a cache of size 0 stores nothing', async t => {
   const lru = new Lru<number>(0)
   lru.set('a', 1)
   t.equal(lru.get('a'), undefined)
   t.equal(lru.size, 0)
 })
 
-t.test('a doorkeeper knows what it met lately, and forgets what was long ago', async t => {
+t.test('a doorkeeper remembers recent keys and forgets old ones', async t => {
   const met = new Doorkeeper(100)
   const tokens = Array.from({ length: 2000 }, randomId)
   t.same(tokens.slice(0, 20).map(token => met.before(token)).filter(Boolean), [])

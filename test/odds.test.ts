@@ -31,7 +31,7 @@ t.test('bytes from a store are read as UTF-8 text', async t => {
   }
 })
 
-t.test('two scopes that have one cookie name and two stores leave each other\'s cookies', async t => {
+t.test('two scopes with the same cookie name and different stores leave each other\'s cookies alone', async t => {
   const app = Fastify()
   for (const prefix of ['/shop', '/blog']) {
     await app.register(async scope => {
@@ -71,7 +71,7 @@ t.test('a 503 from loading varies by cookie', async t => {
   }
 })
 
-t.test('sixteen equal cookies cost one look-up', async t => {
+t.test('sixteen equal cookies need one look-up', async t => {
   const store = new TestStore()
   const node = await makeNode({ store })
   const browser = await startOn(node)
@@ -94,7 +94,7 @@ t.test('cookies that do not have the form of a seal do not count among the sixte
   }
 })
 
-t.test('a denylist does not keep the process up', { timeout: 60_000 }, t => {
+t.test('a denylist does not keep the process alive', { timeout: 60_000 }, t => {
   const code = `
     import { denylist } from './lib/index.js'
     const never = () => new Promise(() => {})
@@ -110,7 +110,7 @@ t.test('a denylist does not keep the process up', { timeout: 60_000 }, t => {
   t.end()
 })
 
-t.test('sixteen nodes that change one session at once lose no change', async t => {
+t.test('sixteen nodes that change one session concurrently lose no change', async t => {
   const store = new TestStore('replace')
   const names = Array.from({ length: 16 }, (_, nth) => `key${nth}`)
   const more = Object.fromEntries(names.map(name => [name, (request: Parameters<typeof bag>[0]) => { bag(request)[name] = 1 }]))
@@ -127,10 +127,10 @@ t.test('sixteen nodes that change one session at once lose no change', async t =
   t.same((await seen(browser)).data, { user: ada, ...Object.fromEntries(names.map(name => [name, 1])) })
 })
 
-/** `isRevoked` with the data of the session as its third argument. */
+/** An `isRevoked` that receives the data of the session as its third argument. */
 type Check = (info: SessionInfo, request?: unknown, data?: Record<string, unknown>) => boolean
 
-t.test('isRevoked is given the data of the session', async t => {
+t.test('isRevoked receives the data of the session', async t => {
   const kinds: Record<string, () => Partial<SessionOptions>> = {
     'the cookie': () => ({}),
     'a store': () => ({ store: new TestStore() }),
@@ -161,7 +161,7 @@ t.test('isRevoked is given the data of the session', async t => {
   }
 })
 
-t.test('a timeout above 400 days is refused, with a hint at milliseconds', async t => {
+t.test('a timeout above 400 days is rejected with a hint about milliseconds', async t => {
   const refusal = { code: 'FST_SESSION_INVALID_OPTION', message: /idleTimeout.*seconds, not milliseconds/s }
   for (const idleTimeout of [400 * DAY + 1, 14 * DAY * 1000, 1e12]) {
     await t.rejects(makeApp({ idleTimeout, absoluteTimeout: false }).then(async app => await app.ready()), refusal)
@@ -176,7 +176,7 @@ t.test('a timeout above 400 days is refused, with a hint at milliseconds', async
   t.equal((await (await startOn(node)).get('/most')).status, 200)
 })
 
-t.test('an idleTimeout that is given and is longer than absoluteTimeout is refused', async t => {
+t.test('an explicit idleTimeout that is longer than absoluteTimeout is rejected', async t => {
   for (const [idleTimeout, absoluteTimeout] of [[101, 100], [91 * DAY, undefined], [400 * DAY, 90 * DAY]] as const) {
     const options = { idleTimeout, ...absoluteTimeout !== undefined && { absoluteTimeout } }
     await t.rejects(makeApp(options).then(async app => await app.ready()), { code: 'FST_SESSION_INVALID_OPTION', message: /absoluteTimeout/ })

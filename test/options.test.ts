@@ -25,7 +25,7 @@ t.test('the defaults are those of the README', async t => {
   t.equal(parseSessionOptions({ secret, store: new Keyv() }).storage, 'store')
 })
 
-t.test('what is given is taken', async t => {
+t.test('given options are used', async t => {
   const options = {
     secret,
     sessionName: 'admin',
@@ -45,7 +45,7 @@ t.test('what is given is taken', async t => {
   t.match(parseSessionOptions(options), rest)
 })
 
-t.test('every wrong value is named, with what was given and what is accepted', async t => {
+t.test('an error for a wrong value names the option, the given value and the accepted values', async t => {
   const cases: Array<[options: object, option: string]> = [
     [{ sessionName: '' }, 'sessionName'],
     [{ sessionName: 5 }, 'sessionName'],
@@ -104,10 +104,10 @@ t.test('every wrong value is named, with what was given and what is accepted', a
   for (const options of [undefined, null, 'x', []]) t.throws(() => parseSessionOptions(options as never), { code: 'FST_SESSION_INVALID_OPTION' })
   t.throws(() => parseSessionOptions({ secret, idleTimeout: -5 }), { message: 'Option "idleTimeout" must be a number of seconds above 0; got -5' })
   t.throws(() => parseSessionOptions({ secret, sessionName: (() => {}) as never }), { message: 'got a function' })
-  t.throws(() => parseSessionOptions({ secret, rolling: 'y'.repeat(100) as never }), { message: /got a text of 100 characters$/ })
+  t.throws(() => parseSessionOptions({ secret, rolling: 'y'.repeat(100) as never }), { message: /got a string of 100 characters$/ })
 })
 
-t.test('a secret that can be guessed is refused, whatever its length', async t => {
+t.test('a secret that can be guessed is rejected, whatever its length', async t => {
   const weak: Array<[secret: string | Uint8Array, flaw: string]> = [
     ['a'.repeat(32), 'a repetition of one character'],
     ['0'.repeat(64), 'a repetition of one character'],
@@ -118,7 +118,7 @@ t.test('a secret that can be guessed is refused, whatever its length', async t =
     [Buffer.alloc(32), 'bytes that are all zero']
   ]
   for (const [value, flaw] of weak) {
-    const message = `Option "secret" is too weak: it must not be one that can be guessed; got ${flaw}. \`npx fastify-sealed-session keygen\` makes a good one`
+    const message = `Option "secret" is too weak: it must not be guessable; got ${flaw}. \`npx fastify-sealed-session keygen\` makes a good one`
     t.throws(() => parseSealerOptions({ secret: value }), { code: 'FST_SESSION_SECRET_WEAK', message })
     t.throws(() => parseSealerOptions({ secret: [secret, { id: 'old', secret: value }] }), { code: 'FST_SESSION_SECRET_WEAK', message: '"secret[1].secret"' })
   }
@@ -129,11 +129,13 @@ t.test('a secret that can be guessed is refused, whatever its length', async t =
   }
 })
 
-t.test('a secret that is missing, weak or of another type is refused without being shown', async t => {
+t.test('a secret that is missing, weak or of another type is rejected without being shown', async t => {
   const short = 'only-25-characters-secret'
   const cases: Array<[secret: unknown, code: string, option: string]> = [
     [undefined, 'MISSING', 'secret'], [null, 'MISSING', 'secret'], ['', 'MISSING', 'secret'], [[], 'MISSING', 'secret'],
-    [[secret, undefined], 'MISSING', 'secret[1]'], [{ id: 'a', secret: '' }, 'MISSING', 'secret.secret'], [{ id: 'a' }, 'MISSING', 'secret.secret'],
+    [[undefined, secret], 'MISSING', 'secret[0]'], [[secret, ''], 'MISSING', 'secret[1]'], [{ id: 'a', secret: '' }, 'MISSING', 'secret.secret'], [{ id: 'a' }, 'MISSING', 'secret.secret'],
+    [{ encryption: secret }, 'MISSING', 'secret.integrity'], [{ integrity: secret }, 'MISSING', 'secret.encryption'],
+    [{ encryption: secret, integrity: short }, 'WEAK', 'secret.integrity'],
     [short, 'WEAK', 'secret'], [[secret, short], 'WEAK', 'secret[1]'], [{ id: 'a', secret: short }, 'WEAK', 'secret.secret'],
     [new Uint8Array(31), 'WEAK', 'secret'], [Buffer.alloc(33), 'WEAK', 'secret']
   ]
@@ -144,7 +146,7 @@ t.test('a secret that is missing, weak or of another type is refused without bei
     t.throws(() => parseSealerOptions({ secret: value as never }), { code: 'FST_SESSION_INVALID_OPTION', message: new RegExp(`got a ${typeof value}$`) })
   }
   const invalid: unknown[] = [5, true, { secret }, { id: 'a b', secret }, { id: '', secret }, { id: 5, secret }, { id: 'a', secret, key: 1 },
-    { id: 'a', secret: 5 }, new Uint16Array(32), [secret, secret], [{ id: 'a', secret }, { id: 'a', secret: olderSecret }]]
+    { id: 'a', secret: 5 }, { id: 'a', secret, integrity: secret }, new Uint16Array(32), [secret, secret], [{ id: 'a', secret }, { id: 'a', secret: olderSecret }]]
   for (const value of invalid) t.throws(() => parseSealerOptions({ secret: value as string }), { code: 'FST_SESSION_INVALID_OPTION', message: /"secret/ })
   for (const value of [short, [short], { id: 'x y', secret: short }, { id: 'a', secret: short, extra: short }, [secret, secret]]) {
     try {
@@ -162,14 +164,14 @@ t.test('the caller\'s objects are neither changed nor kept', async t => {
   const iron = Object.freeze({ encryption: Object.freeze({ iterations: 2, saltBits: undefined as never }) })
   const config = parseSealerOptions(Object.freeze({ secret: Object.freeze([bytes, Object.freeze({ id: 'a', secret })]) as never, iron }))
   bytes.fill(2)
-  t.same(config.keyring.newest.secret, new Uint8Array(32).fill(1))
+  t.same(config.keyring.newest.encryption, new Uint8Array(32).fill(1))
   t.same(config.iron, { encryption: { iterations: 2 } })
   t.not(config.iron, iron)
   t.equal(parseSealerOptions({ secret, iron: {} }).iron, undefined)
   t.equal(parseSealerOptions({ secret, iron: { encode: undefined } as never }).iron, undefined)
 })
 
-t.test('ids are derived alike everywhere, and differ', async t => {
+t.test('ids derived from a secret are the same everywhere and differ between secrets', async t => {
   const ids = (...secrets: Array<string | Uint8Array>): string[] => parseSealerOptions({ secret: secrets }).keyring.all.map(({ id }) => id)
   const [one, two, three] = ids(secret, olderSecret, new Uint8Array(32).fill(1))
   t.match(one, /^[\da-f]{10}$/)

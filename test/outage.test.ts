@@ -8,7 +8,7 @@ import type { SessionOptions, SessionStore } from '../lib/index.js'
 import { count, Jar, logTo, makeApp, read } from './fixtures/app.js'
 import { TestStore } from './fixtures/stores.js'
 
-// A store that is away is a 503 that says why, never an empty session, never a request without an answer.
+// An unavailable store leads to a 503 that says why, never to an empty session or a request without a response.
 
 const down = Object.assign(new Error('connect ECONNREFUSED 10.0.0.7:6379'), { code: 'ECONNREFUSED' })
 
@@ -36,7 +36,7 @@ async function makeFailing (options: Partial<SessionOptions>, lines: Array<Recor
   return { app, seen }
 }
 
-t.test('whatever fails, the app\'s error handler sees it with its cause, and the client keeps its session', async t => {
+t.test('the app\'s error handler receives any store failure with its cause, and the client keeps its session', async t => {
   const cases: Array<[method: 'get' | 'set' | 'delete' | 'touch' | 'replace', url: string, optional?: 'touch' | 'replace']> = [
     ['get', '/read'], ['get', '/count'],
     ['set', '/count'], ['set', '/touch'], ['set', '/login'], ['set', '/persist'],
@@ -56,8 +56,8 @@ t.test('whatever fails, the app\'s error handler sees it with its cause, and the
     t.same([status, json.code, setCookies], [503, 'FST_SESSION_STORE', []], `${method} ${url}`)
     t.equal(seen.length, 1)
     t.equal(seen[0]!.cause, down)
-    // A login that fails deletes the entry of the new session, too.
-    t.equal(store.took().filter(call => call === method).length, method === 'delete' ? 2 : 1, 'it is asked once')
+    // A failed login deletes the entry of the new session as well.
+    t.equal(store.took().filter(call => call === method).length, method === 'delete' ? 2 : 1, 'the store is called once')
     t.notMatch(json.message, /10\.0\.0\.7/, 'the client does not learn where the store is')
     store.fails.clear()
     t.equal(jar.header(), cookie)
@@ -66,7 +66,7 @@ t.test('whatever fails, the app\'s error handler sees it with its cause, and the
   }
 })
 
-t.test('a destroy() that fails is a 503 that still clears the cookie', async t => {
+t.test('a failed destroy() responds with 503 and still clears the cookie', async t => {
   const store = new TestStore()
   const { app, seen } = await makeFailing({ store })
   const jar = new Jar(app)
@@ -78,7 +78,7 @@ t.test('a destroy() that fails is a 503 that still clears the cookie', async t =
   t.equal(seen[0]!.cause, down)
 })
 
-t.test('what was destroyed is ended, though what was set after it cannot be saved', async t => {
+t.test('a destroyed session stays ended even if data set after it cannot be saved', async t => {
   const unsavable = { bigint: 10n, large: 'x'.repeat(5000), nan: NaN }
   for (const [kind, value] of Object.entries(unsavable)) {
     const [store, list] = [new TestStore(), new TestStore()]
@@ -97,7 +97,7 @@ t.test('what was destroyed is ended, though what was set after it cannot be save
   }
 })
 
-t.test('a destroy() that failed can be tried again by commit', async t => {
+t.test('a failed destroy() can be retried by commit()', async t => {
   const store = new TestStore()
   const app = await makeApp({ store }, {
     '/count': count,
@@ -117,7 +117,7 @@ t.test('a destroy() that failed can be tried again by commit', async t => {
   t.same(store.values, [])
 })
 
-t.test('a session that could not be loaded is no empty session, wherever it is read', async t => {
+t.test('a session that could not be loaded throws wherever it is read, instead of being empty', async t => {
   const store = new TestStore()
   const app = await makeApp({ store }, {
     '/count': count,
@@ -139,7 +139,7 @@ t.test('a session that could not be loaded is no empty session, wherever it is r
   t.equal((await jar.get('/commit')).body, '[]')
 })
 
-t.test('a route that does without its session does without the store', async t => {
+t.test('a route that does not use its session does not need the store', async t => {
   const store = new TestStore()
   const { app } = await makeFailing({ store })
   const jar = new Jar(app)
@@ -148,10 +148,10 @@ t.test('a route that does without its session does without the store', async t =
   t.equal((await jar.get('/without')).status, 200)
   t.equal((await jar.get('/nowhere')).status, 404)
   const visitor = new Jar(app)
-  t.equal((await visitor.get('/read')).status, 200, 'nor is it asked for a visitor who has no session')
+  t.equal((await visitor.get('/read')).status, 200, 'a visitor without a session does not need the store')
 })
 
-t.test('a store that does not answer is given up after storeTimeout', async t => {
+t.test('a store call times out after storeTimeout', async t => {
   const store = new TestStore('touch')
   const { app, seen } = await makeFailing({ store, storeTimeout: 0.05 })
   const cases = [['get', '/read'], ['set', '/count'], ['touch', '/touch'], ['set', '/clear'], ['delete', '/destroy']] as const
@@ -166,7 +166,7 @@ t.test('a store that does not answer is given up after storeTimeout', async t =>
   t.match(seen, cases.map(([method]) => ({ code: 'FST_SESSION_STORE', message: `${method} did not answer in time`, cause: /no answer in 0.05 seconds/ })))
 })
 
-t.test('what comes late, a failure too, disturbs nobody', async t => {
+t.test('a late result or failure of a call does not affect others', async t => {
   const store = new TestStore()
   const { app } = await makeFailing({ store, storeTimeout: 0.02 })
   const jar = new Jar(app)
@@ -179,7 +179,7 @@ t.test('what comes late, a failure too, disturbs nobody', async t => {
   t.equal((await jar.get('/read')).json.views, 1)
 })
 
-t.test('a request that waits for another\'s write waits no longer than for its own', async t => {
+t.test('a request waits no longer for another request\'s write than for its own', async t => {
   const store = new TestStore()
   const { app } = await makeFailing({ store, storeTimeout: 0.1 })
   const jar = new Jar(app)
@@ -189,18 +189,18 @@ t.test('a request that waits for another\'s write waits no longer than for its o
   const answers = await Promise.all([1, 2, 3].map(async () => await new Jar(app).get('/count', { cookie: jar.header() })))
   t.same(answers.map(({ status }) => status), [503, 503, 503])
   store.before.clear()
-  t.equal((await jar.get('/count')).status, 503, 'the call may still land, so nobody passes it')
+  t.equal((await jar.get('/count')).status, 503, 'the call may still take effect, so no other may overtake it')
   fail(down)
   t.same((await jar.get('/count')).json, { views: 2 })
 })
 
-t.test('a list that does not answer is given up too', async t => {
+t.test('a denylist call times out too', async t => {
   const { app, seen } = await makeFailing({ isRevoked: async () => await new Promise(() => {}), storeTimeout: 0.02 })
   t.equal((await new Jar(app).get('/read', { cookie: await app.session.cookie({ views: 1 }) })).status, 503)
   t.match(seen, [{ code: 'FST_SESSION_STORE' }])
 })
 
-t.test('an app boots while its store is down, and works once it is there', async t => {
+t.test('an app starts while its store is down, and works once the store is available', async t => {
   const store = new TestStore()
   for (const method of ['get', 'set', 'delete'] as const) store.fails.set(method, down)
   const { app } = await makeFailing({ store, isRevoked: denylist(store) })
@@ -212,7 +212,7 @@ t.test('an app boots while its store is down, and works once it is there', async
   t.equal((await jar.get('/count')).json.views, 2)
 })
 
-t.test('app.session rejects with the error: nothing is sealed, and no token is refused, for an outage', async t => {
+t.test('app.session rejects with the error during an outage, and neither seals nor rejects a token', async t => {
   const store = new TestStore()
   const { app } = await makeFailing({ store })
   const token = await app.session.seal({ views: 1 })
@@ -223,7 +223,7 @@ t.test('app.session rejects with the error: nothing is sealed, and no token is r
   t.same(await app.session.unseal('nonsense'), { ok: false, reason: 'malformed' })
 })
 
-/** Keyv hides the failures of its adapter unless it is told not to, and some adapters hide theirs from Keyv. */
+/** An adapter that fails. By default Keyv hides the failures of its adapter, and some adapters hide theirs from Keyv. */
 class Adapter extends EventEmitter {
   readonly entries = new Map<string, string>()
   failing = false
@@ -241,7 +241,7 @@ class Adapter extends EventEmitter {
   async clear (): Promise<void> { this.entries.clear() }
 }
 
-t.test('Keyv as it is: a failure that it hides is a failure all the same', async t => {
+t.test('a failure that Keyv hides is still a failure', async t => {
   for (const hides of [true, false]) {
     for (const throwOnErrors of [false, true]) {
       const adapter = new Adapter(hides)
@@ -266,16 +266,16 @@ t.test('Keyv as it is: a failure that it hides is a failure all the same', async
       const listed = await makeFailing({ isRevoked: denylist(keyv) })
       const token = await listed.app.session.cookie({ views: 1 })
       adapter.failing = true
-      t.equal((await new Jar(listed.app).get('/read', { cookie: token })).status, 503, 'a list that is away lets nobody in')
+      t.equal((await new Jar(listed.app).get('/read', { cookie: token })).status, 503, 'an unavailable denylist opens no session')
     }
   }
 })
 
-t.test('a Keyv that hides its failures altogether is refused', async t => {
+t.test('a Keyv with emitErrors: false is rejected, as it hides all its failures', async t => {
   await t.rejects(async () => { await makeApp({ store: new Keyv({ emitErrors: false }) }) }, { code: 'FST_SESSION_INVALID_OPTION', message: /"store" is refused: .*emitErrors/ })
 })
 
-t.test('a store has one listener, however many apps use it, and one that answers false has failed', async t => {
+t.test('many apps add only one listener to a shared store, and a call that returns false has failed', async t => {
   const emitter = Object.assign(new EventEmitter(), { get: async () => undefined, set: async () => false, delete: async () => {} })
   for (let time = 0; time < 12; time++) {
     const { app, seen } = await makeFailing({ store: emitter, isRevoked: denylist(emitter) })
@@ -286,7 +286,7 @@ t.test('a store has one listener, however many apps use it, and one that answers
   t.equal(emitter.listenerCount('error'), 1)
 })
 
-t.test('an entry that Keyv cannot read is an invalid session, and no piece of it is shown', async t => {
+t.test('an entry that Keyv cannot read is an invalid session, and none of its text is logged', async t => {
   const adapter = new Adapter(false)
   const lines: Array<Record<string, unknown>> = []
   const { app } = await makeFailing({ store: new Keyv(adapter as unknown as KeyvStoreAdapter) }, lines)
@@ -297,7 +297,7 @@ t.test('an entry that Keyv cannot read is an invalid session, and no piece of it
   t.notMatch(JSON.stringify(lines), 'pin4711')
 })
 
-t.test('a store that reports why it does not answer is quoted in the cause', async t => {
+t.test('the cause of a timeout is the error that the store has reported', async t => {
   const adapter = new Adapter(true)
   const { app, seen } = await makeFailing({ store: new Keyv(adapter as unknown as KeyvStoreAdapter), storeTimeout: 0.05 })
   const jar = new Jar(app)
@@ -310,7 +310,7 @@ t.test('a store that reports why it does not answer is quoted in the cause', asy
   t.match(seen, [{ message: /get did not answer in time/, cause: down }])
 })
 
-t.test('an error that is reported while an entry is found does no harm', async t => {
+t.test('an error that is reported while an entry is found has no effect', async t => {
   const adapter = new Adapter(true)
   const keyv = new Keyv(adapter as unknown as KeyvStoreAdapter)
   const { app } = await makeFailing({ store: keyv })
@@ -324,7 +324,7 @@ t.test('an error that is reported while an entry is found does no harm', async t
   t.equal((await jar.get('/read')).json.views, 1)
 })
 
-t.test('a store without promises works, and one that throws at once is a failure like any other', async t => {
+t.test('a synchronous store works, and a synchronous exception is a failure like any other', async t => {
   const entries = new Map<string, string>()
   const store = { get: (id: string) => entries.get(id), set: (id: string, value: string) => entries.set(id, value), delete: (id: string) => entries.delete(id) }
   const { app, seen } = await makeFailing({ store: store as unknown as SessionStore })

@@ -5,7 +5,7 @@ import type { SessionOptions } from '../lib/index.js'
 import { TestStore } from './fixtures/stores.js'
 
 // With storage "overflow", a session that fits into its cookie again leaves the store. Until every browser tab has the new
-// cookie, the old one shows the same session.
+// cookie, the old one opens the same session.
 
 const acts: Acts = {
   start: request => { request.session.user = ada; request.session.note = 'x'.repeat(5000) },
@@ -24,7 +24,7 @@ for (const [title, count, makeStore] of topologies) {
     return () => ({ store: store.beside(), storage: 'overflow' })
   }
 
-  t.test(`${title}: a request that makes the session small does not undo a logout`, async t => {
+  t.test(`${title}: a request that shrinks the session does not undo a logout`, async t => {
     for (const end of ['logout', 'login']) {
       const [here, there] = await makeNodes(count, options(), acts)
       const browser = await startOn(here)
@@ -35,7 +35,7 @@ for (const [title, count, makeStore] of topologies) {
     }
   })
 
-  t.test(`${title}: a request that makes the session small keeps what another has changed`, async t => {
+  t.test(`${title}: a request that shrinks the session keeps the changes of another`, async t => {
     const [here, there] = await makeNodes(count, options(), acts)
     const browser = await startOn(here)
     const slow = copyOf(browser, there)
@@ -44,7 +44,7 @@ for (const [title, count, makeStore] of topologies) {
     t.same((await seen(browser)).data, { user: ada, views: 1 })
   })
 
-  t.test(`${title}: a session that shrinks is there although the answer is lost`, async t => {
+  t.test(`${title}: a session that shrinks is kept even if the response is lost`, async t => {
     const [here, there] = await makeNodes(count, options(), acts)
     const browser = await startOn(here)
     const offline = copyOf(browser)
@@ -54,7 +54,7 @@ for (const [title, count, makeStore] of topologies) {
     t.same((await seen(browser)).data, { user: ada, views: 1 })
   })
 
-  t.test(`${title}: a read with the old cookie that is answered later leaves the new cookie alone`, async t => {
+  t.test(`${title}: a read with the old cookie that ends later leaves the new cookie alone`, async t => {
     const [here, there] = await makeNodes(count, options(), acts)
     const browser = await startOn(here)
     const old = copyOf(browser, there)
@@ -70,7 +70,7 @@ for (const [title, count, makeStore] of topologies) {
     t.same([(late.json.data as { user: unknown }).user, late.setCookies], [ada, []])
   })
 
-  t.test(`${title}: in the minute after shrinking both cookies are one session`, async t => {
+  t.test(`${title}: for a minute after shrinking, both cookies open the same session`, async t => {
     const [here, there] = await makeNodes(count, options(), acts)
     const fresh = await startOn(here)
     const old = copyOf(fresh, there)
@@ -83,7 +83,7 @@ for (const [title, count, makeStore] of topologies) {
     t.same((await seen(offline)).data, { user: ada, views: 2 })
   })
 
-  t.test(`${title}: in the minute after shrinking a logout with either cookie ends both`, async t => {
+  t.test(`${title}: for a minute after shrinking, a logout with either cookie ends both`, async t => {
     for (const which of ['old', 'new'] as const) {
       for (const end of ['logout', 'login']) {
         const [here, there] = await makeNodes(count, options(), acts)
@@ -101,7 +101,7 @@ for (const [title, count, makeStore] of topologies) {
   })
 }
 
-t.test('the entry goes some time after the session has shrunk, and the new cookie goes on by itself', async t => {
+t.test('the entry expires some time after the session has shrunk, and the new cookie works without it', async t => {
   t.clock.enter()
   t.clock.travel(1.9e12)
   const store = new TestStore()
@@ -120,7 +120,7 @@ t.test('the entry goes some time after the session has shrunk, and the new cooki
   t.same(late.setCookies, [])
 })
 
-t.test('a session that grows again while its entry is still there is in the store, and ends with either cookie', async t => {
+t.test('a session that grows again while its entry exists is stored, and a logout with either cookie ends it', async t => {
   const store = new TestStore('replace')
   const [here] = await makeNodes(1, () => ({ store, storage: 'overflow' }), { ...acts, grow: acts.start! })
   const browser = await startOn(here)

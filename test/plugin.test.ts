@@ -9,7 +9,7 @@ declare module 'fastify' {
   interface FastifyRequest { readonly admin: Session<{ level?: number }> }
 }
 
-t.test('a session is read, changed and read again', async t => {
+t.test('a change of the session is there in the next request', async t => {
   const app = Fastify()
   await app.register(sessionPlugin, { secret })
   app.get('/', async request => {
@@ -23,7 +23,7 @@ t.test('a session is read, changed and read again', async t => {
   t.equal(named, sessionPlugin)
 })
 
-t.test('routes that were declared before the plugin have the session too', async t => {
+t.test('routes declared before the plugin have the session too', async t => {
   const app = Fastify()
   app.get('/', async request => {
     request.session.views = (request.session.views ?? 0) + 1
@@ -35,7 +35,7 @@ t.test('routes that were declared before the plugin have the session too', async
   t.same((await jar.get('/')).json, { views: 2 })
 })
 
-t.test('scopes that were made before the registration have the session too, in early hooks as well', async t => {
+t.test('scopes created before the registration have the session too, even in early hooks', async t => {
   const app = Fastify()
   for (const decorated of [false, true]) {
     app.register(async scope => {
@@ -52,7 +52,7 @@ t.test('scopes that were made before the registration have the session too, in e
   }
 })
 
-t.test('a scope has the session, and the root does not', async t => {
+t.test('a session registered in a scope is not available in the root', async t => {
   const app = Fastify()
   app.register(async scope => {
     await scope.register(sessionPlugin, { secret })
@@ -68,7 +68,7 @@ t.test('a scope has the session, and the root does not', async t => {
   t.same((await jar.get('/out')).json, { cookies: 'undefined' })
 })
 
-t.test('@fastify/cookie of the app is used where it is registered', async t => {
+t.test('the app\'s own @fastify/cookie is used if it is registered', async t => {
   const app = Fastify()
   await app.register(fastifyCookie, { secret: 'for signed cookies' })
   await app.register(sessionPlugin, { secret })
@@ -82,7 +82,7 @@ t.test('@fastify/cookie of the app is used where it is registered', async t => {
   t.match(setCookies.find(line => line.startsWith('other=')), /^other=value\./)
 })
 
-t.test('@fastify/cookie is registered where the app has none', async t => {
+t.test('@fastify/cookie is registered if the app has not done so', async t => {
   const app = await makeApp({}, { '/': (request, reply) => { reply.setCookie('other', 'value'); return request.cookies } })
   t.same((await new Jar(app).get('/', { cookie: 'a=b' })).json, { a: 'b' })
 })
@@ -130,7 +130,7 @@ t.test('a wrong option rejects ready, with its code and name', async t => {
   }
 })
 
-t.test('two sessions of an app cannot share a cookie, or a part of one', async t => {
+t.test('two sessions of an app cannot share a cookie or one of its chunks', async t => {
   for (const [one, two] of [['sid', 'sid'], ['sid', 'sid.1'], ['sid.7', 'sid']] as const) {
     const app = await makeApp({ cookieName: one })
     await t.rejects(async () => { await app.register(sessionPlugin, { secret, sessionName: 'admin', cookieName: two }) }, { code: 'FST_SESSION_INVALID_OPTION', message: `"${two}"` })
@@ -147,7 +147,7 @@ t.test('the same session cannot be registered twice', async t => {
   await t.rejects(async () => await app.ready(), { code: 'FST_SESSION_INVALID_OPTION', message: /sessionName/ })
 })
 
-t.test('options may come as a function, with a prefix, and stay as they are', async t => {
+t.test('options can be a function, can have a prefix, and are not changed', async t => {
   const options = Object.freeze({ secret: Object.freeze([secret]) as string[], cookie: Object.freeze({ path: '/x' }), prefix: '/x' })
   const app = Fastify()
   await app.register(sessionPlugin, () => options)
@@ -155,7 +155,7 @@ t.test('options may come as a function, with a prefix, and stay as they are', as
   t.match((await new Jar(app).get('/')).setCookies, [/; Path=\/x;/])
 })
 
-t.test('two apps in one process do not touch each other', async t => {
+t.test('two apps in one process do not affect each other', async t => {
   const routes = { '/': count }
   const one = new Jar(await makeApp({}, routes))
   const two = new Jar(await makeApp({ secret: 'another secret, which is long enough too' }, routes))

@@ -4,7 +4,7 @@ import type { Facts } from '../lib/session/policy.js'
 
 const fresh: Facts = { status: 'unmodified', standing: 'live', isChanged: false, isEmpty: true, isDue: false, cookie: 'none' }
 
-t.test('the policy, as a table', async t => {
+t.test('the policy decides as in this table', async t => {
   const table: Array<[situation: string, facts: Partial<Facts>, action: ReturnType<typeof decide>]> = [
     ['a new session that stays empty', {}, 'nothing'],
     ['a new session that stays empty, touched', { status: 'touched' }, 'nothing'],
@@ -33,7 +33,7 @@ t.test('the policy, as a table', async t => {
   for (const [situation, facts, action] of table) t.equal(decide({ ...fresh, ...facts }), action, situation)
 })
 
-t.test('the cookie is cleared for reasons that no other node or app can see otherwise', t => {
+t.test('the cookie is cleared only for reasons that hold for every node and app', t => {
   const cleared = Object.entries(onRejection).filter(([, action]) => action === 'clear').map(([reason]) => reason)
   t.same(cleared, ['malformed', 'tampered', 'expired', 'outlived', 'invalid'])
   t.end()

@@ -5,7 +5,7 @@ import { CipherKey, MacKey } from '../lib/seal/primitives.js'
 const hex = (text: string): Buffer => Buffer.from(text, 'hex')
 const latin1 = (bytes: Buffer): string => bytes.toString('latin1')
 
-t.test('HMAC-SHA-256 gives the values of RFC 4231', async t => {
+t.test('HMAC-SHA-256 returns the values of RFC 4231', async t => {
   // Cases 6 and 7 have keys of 131 bytes; ours are always 32.
   const cases: Array<[key: Buffer, data: Buffer, mac: string]> = [
     [Buffer.alloc(20, 0x0b), Buffer.from('Hi There'), 'b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7'],
@@ -22,7 +22,7 @@ t.test('HMAC-SHA-256 gives the values of RFC 4231', async t => {
   }
 })
 
-t.test('a text that is larger than the workspace has its MAC too', async t => {
+t.test('the MAC of a string larger than the workspace is correct too', async t => {
   const { createHmac } = await import('node:crypto')
   const key = Buffer.alloc(32, 7)
   for (const size of [0, 1, 63, 64, 65, 32 * 1024 - 64, 32 * 1024 - 63, 100_000]) {
@@ -39,7 +39,7 @@ const nist = {
   sealed: hex('f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d39f23369a9d9bacfa530e26304231461b2eb05e2c39be9fcda6c19078c6a9d1b')
 }
 
-t.test('AES-256-CBC opens the ciphertext of NIST SP 800-38A, with our padding behind it', async t => {
+t.test('AES-256-CBC decrypts the ciphertext of NIST SP 800-38A, with our padding appended', async t => {
   const last = nist.sealed.subarray(-16)
   const padding = createCipheriv('aes-256-cbc', nist.key, last).setAutoPadding(false).update(Buffer.alloc(16, 16))
   const ciphertext = Buffer.concat([nist.sealed, padding]).toString('base64url')
@@ -47,7 +47,7 @@ t.test('AES-256-CBC opens the ciphertext of NIST SP 800-38A, with our padding be
   t.equal(text, nist.text.toString('utf8'))
 })
 
-t.test('what is no whole, padded block does not decrypt', async t => {
+t.test('data that is not made of whole, padded blocks does not decrypt', async t => {
   const key = new CipherKey(nist.key)
   const iv = nist.iv.toString('base64url')
   const sealed = (plain: Buffer): string => createCipheriv('aes-256-cbc', nist.key, nist.iv).setAutoPadding(false).update(plain).toString('base64url')
@@ -59,7 +59,7 @@ t.test('what is no whole, padded block does not decrypt', async t => {
   t.equal(key.decrypt(iv, sealed(Buffer.alloc(16, 16))), '')
 })
 
-t.test('a text of any length and any script comes back', async t => {
+t.test('a string of any length and script is restored', async t => {
   const key = new CipherKey(nist.key)
   for (const size of [...Array(100).keys(), 5000, 32 * 1024, 70_000]) {
     for (const character of ['x', 'é', '語', '😀']) {

@@ -10,7 +10,7 @@ import { Deferred } from './fixtures/gates.js'
 import { ada, bag, clears, copyOf, makeNode, seen, startOn } from './fixtures/nodes.js'
 import { TestStore } from './fixtures/stores.js'
 
-// Races that a careful reader has found: between calls of one request, between two nodes, and with what lands late.
+// Races found by reading the code: between calls of one request, between two nodes, and with calls that take effect late.
 
 const now = Date.now
 let ahead = 0
@@ -18,7 +18,7 @@ Date.now = () => now() + ahead
 t.beforeEach(() => { ahead = 0 })
 t.teardown(() => { Date.now = now })
 
-t.test('a turn that is asked for too late releases nobody', async t => {
+t.test('a turn that is requested too late releases no other', async t => {
   const queue = new WriteQueue()
   const slow = new Deferred()
   const order: string[] = []
@@ -47,10 +47,10 @@ t.test('a change and a login that both time out do not undo the logout after the
   store.before.set('set', async () => { sets++; if (sets === 1) await hangW.promise; else if (sets === 2) await hangN.promise })
   const w = await jar.get('/change')
   t.equal(w.status, 503, 'W timed out; its set is still under way')
-  // R: a login whose insert of the new id hangs, too
+  // R: a login whose insert of the new id also hangs
   const r = await other.get('/login2')
   t.equal(r.status, 503)
-  hangN.resolve() // R's insert lands late, R goes on to end the old id with a deadline that is over
+  hangN.resolve() // R's insert takes effect late, and R goes on to end the old id after its deadline
   await wait(20)
   // X: logout
   const logout = await third.get('/logout')
@@ -63,7 +63,7 @@ t.test('a change and a login that both time out do not undo the logout after the
   t.notOk(store.entries.has(id), 'an ended session does not come back')
 })
 
-t.test('a login survives the logout of the session that it came from, on another node, under an id of its own', async t => {
+t.test('a login survives the logout of its previous session on another node, under its own id', async t => {
   const a = new TestStore()
   const b = a.beside()
   const acts = {
@@ -75,7 +75,7 @@ t.test('a login survives the logout of the session that it came from, on another
   const jar = await startOn(nodeA, '/cart')
   const other = copyOf(jar, nodeB)
   const [announced, go] = [new Deferred(), new Deferred()]
-  // node A waits after it has set its successor mark, before it reads the revoked mark
+  // Node A waits after it has set its successor mark, before it reads the revoked mark.
   let sets = 0
   a.before.set('set', () => { sets++ })
   a.before.set('get', async () => { if (sets === 1) { announced.resolve(); await go.promise } })
@@ -89,7 +89,7 @@ t.test('a login survives the logout of the session that it came from, on another
   t.match(await seen(jar), { data: { user: ada }, reason: null }, 'the rest of the request\'s session is saved')
 })
 
-t.test('a revocation that failed by half is finished by the next try', async t => {
+t.test('the next attempt completes a revocation that failed halfway', async t => {
   const a = new TestStore()
   const b = a.beside()
   const acts = {
@@ -108,10 +108,10 @@ t.test('a revocation that failed by half is finished by the next try', async t =
   const other = copyOf(jar, nodeB)
   const [atSet, goA] = [new Deferred(), new Deferred()]
   let setsA = 0
-  a.before.set('set', async () => { if (++setsA === 2) { atSet.resolve(); await goA.promise } }) // before set revoked(S)
+  a.before.set('set', async () => { if (++setsA === 2) { atSet.resolve(); await goA.promise } }) // before it sets revoked(S)
   const keeping = jar.get('/keep')
   await atSet.promise
-  // node B: set revoked(S) works, the get of the successor fails once
+  // Node B: setting revoked(S) works, and getting the successor fails once.
   b.before.set('set', () => { b.fails.set('get', new Error('once')) })
   b.before.set('get', () => {})
   const out = other.get('/out')
@@ -129,7 +129,7 @@ t.test('a revocation that failed by half is finished by the next try', async t =
 t.test('a seal of Iron that never expires does not come back after its logout', async t => {
   const store = new TestStore()
   const node = await makeNode({ interop: 'iron', idleTimeout: 600, absoluteTimeout: 3600, cacheSize: 0, isRevoked: denylist(store) })
-  // sealed by another Iron implementation with its defaults: ttl 0
+  // Sealed by another Iron implementation with its default ttl of 0.
   const token = await iron.seal({ user: ada }, secret, iron.defaults)
   const jar = new Jar(node.app)
   jar.cookies.set('session', token)
@@ -142,7 +142,7 @@ t.test('a seal of Iron that never expires does not come back after its logout', 
   t.same(after.data, {}, 'an end is an end')
 })
 
-t.test('nor does one of iron-session that lives longer than the absolute timeout', async t => {
+t.test('a seal of iron-session that outlives the absolute timeout does not come back after its logout', async t => {
   const store = new TestStore()
   const node = await makeNode({ interop: 'iron-session', idleTimeout: 600, absoluteTimeout: 3600, cacheSize: 0, isRevoked: denylist(store) })
   const token = await iron.seal({ user: ada }, { id: '1', secret }, { ...iron.defaults, ttl: 14 * 86_400_000 }) + '~2'
@@ -175,11 +175,11 @@ for (const replace of [false, true]) {
     ahead = 80_000
     t.equal((await jar.get('/grow')).status, 200)
     const { data } = await seen(jar)
-    t.equal(data.a, 3, 'an answered change is kept')
+    t.equal(data.a, 3, 'a change with a 200 response is kept')
   })
 }
 
-t.test('nor is an entry that landed late', async t => {
+t.test('an entry that was written late is not merged into a session that grows again', async t => {
   const store = new TestStore()
   const node = await makeNode({ store, storage: 'overflow', storeTimeout: 0.1 }, acts)
   const jar = await startOn(node)
@@ -194,10 +194,10 @@ t.test('nor is an entry that landed late', async t => {
   t.equal((await jar.get('/a?v=2')).status, 200)
   t.equal((await seen(jar)).data.a, 2)
   t.equal((await jar.get('/grow')).status, 200)
-  t.equal((await seen(jar)).data.a, 2, 'an answered change is kept')
+  t.equal((await seen(jar)).data.a, 2, 'a change with a 200 response is kept')
 })
 
-t.test('nor is an entry whose answer was lost', async t => {
+t.test('an entry whose response was lost is not merged into a session that grows again', async t => {
   const store = new TestStore('replace')
   const node = await makeNode({ store, storage: 'overflow' }, acts)
   const jar = await startOn(node)
@@ -209,10 +209,10 @@ t.test('nor is an entry whose answer was lost', async t => {
   t.equal((await jar.get('/a?v=2')).status, 200)
   t.equal((await seen(jar)).data.a, 2)
   t.equal((await jar.get('/grow')).status, 200)
-  t.equal((await seen(jar)).data.a, 2, 'an answered change is kept')
+  t.equal((await seen(jar)).data.a, 2, 'a change with a 200 response is kept')
 })
 
-t.test('a save after a commit that timed out is not taken back with it', async t => {
+t.test('a save after a commit that timed out is not undone with it', async t => {
   const store = new TestStore()
   const hang = new Deferred()
   const node = await makeNode({ store, storeTimeout: 0.1 }, {
@@ -231,7 +231,7 @@ t.test('a save after a commit that timed out is not taken back with it', async t
   t.match(await seen(jar), { data: { user: ada }, reason: null })
 })
 
-t.test('a session whose headers leave while it is saved leaves no entry, and that is said', async t => {
+t.test('a session whose headers are sent while it is saved leaves no entry, and this is logged', async t => {
   const store = new TestStore()
   const node = await makeNode({ store }, {
     raw: async (request, reply) => {
@@ -246,10 +246,10 @@ t.test('a session whose headers leave while it is saved leaves no entry, and tha
   await jar.get('/raw')
   await wait(20)
   t.ok(node.lines.length > 0, 'logged at warn')
-  t.equal(store.entries.size, 0, 'nothing in the store that no cookie reaches')
+  t.equal(store.entries.size, 0, 'the store has no entry without a cookie')
 })
 
-t.test('a logout ends the sessions of all cookies of the name, where none could be looked up', async t => {
+t.test('a logout ends the sessions of all cookies of the name if a look-up fails', async t => {
   const store = new TestStore()
   const node = await makeNode({ store })
   const old = await startOn(node)

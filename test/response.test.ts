@@ -1,7 +1,7 @@
 import t from 'tap'
 import { count, Jar, logTo, makeApp, olderSecret, read, secret, setCookiesOf } from './fixtures/app.js'
 
-t.test('a session that nobody read, changed or filled sets no cookie', async t => {
+t.test('a session that was not read, changed or filled sets no cookie', async t => {
   const app = await makeApp({}, {
     '/count': count,
     '/untouched': () => {},
@@ -33,7 +33,7 @@ t.test('a nested change is saved', async t => {
   t.same((await jar.get('/get')).json, { list: [{ n: 1 }, { n: 2 }] })
 })
 
-t.test('one Set-Cookie per cookie, whatever others set, and theirs are left alone', async t => {
+t.test('each cookie has one Set-Cookie, and cookies set by others are left alone', async t => {
   const app = await makeApp({}, {
     '/': (request, reply) => {
       request.session.views = 1
@@ -48,7 +48,7 @@ t.test('one Set-Cookie per cookie, whatever others set, and theirs are left alon
   t.match(setCookies.find(line => line.startsWith('session=')), /^session=Fe26/)
 })
 
-t.test('a cookie of ours that only others set is replaced though nothing else is there', async t => {
+t.test('a session cookie set by other code is replaced, even if it is the only Set-Cookie', async t => {
   const app = await makeApp({}, { '/': (request, reply) => { request.session.views = 1; reply.header('set-cookie', 'session=x') } })
   t.match(setCookiesOf(await app.inject('/')), [/^session=Fe26/])
 })
@@ -64,7 +64,7 @@ t.test('an error response saves the session like any other', async t => {
   t.same((await jar.get('/get')).json, { note: 'before the error' })
 })
 
-t.test('an error after destroy or clear does not bring the session back', async t => {
+t.test('an error after destroy() or clear() does not bring the session back', async t => {
   const app = await makeApp({}, {
     '/count': count,
     '/destroy': request => { request.session.destroy(); throw new Error('of the app') },
@@ -82,7 +82,7 @@ t.test('an error after destroy or clear does not bring the session back', async 
   }
 })
 
-t.test('a cookie that can never be good again is cleared', async t => {
+t.test('a cookie that can never be valid again is cleared', async t => {
   t.clock.enter()
   const app = await makeApp({ idleTimeout: 100, absoluteTimeout: 300 }, { '/count': count, '/': request => ({ reason: request.session.info.reason }) })
   const good = (await app.session.cookie({ views: 1 })).slice('session='.length)
@@ -105,7 +105,7 @@ t.test('a cookie that can never be good again is cleared', async t => {
   }
 })
 
-t.test('a cookie that another node or app may understand is left', async t => {
+t.test('a cookie that another node or app may be able to read is left alone', async t => {
   const { seal, defaults } = await import('iron-webcrypto')
   const { createSealer } = await import('../lib/index.js')
   const app = await makeApp({}, { '/': request => ({ reason: request.session.info.reason }) })
@@ -121,7 +121,7 @@ t.test('a cookie that another node or app may understand is left', async t => {
   }
 })
 
-t.test('of several cookies of the name the first that opens wins', async t => {
+t.test('the first of several cookies of the name that opens is used', async t => {
   const app = await makeApp({}, { '/': request => ({ views: request.session.views ?? null, reason: request.session.info.reason }) })
   const [one, two] = [await app.session.cookie({ views: 1 }), await app.session.cookie({ views: 2 })]
   const get = async (cookie: string): Promise<unknown> => (await app.inject({ url: '/', headers: { cookie } })).json()
@@ -136,7 +136,7 @@ t.test('of several cookies of the name the first that opens wins', async t => {
   t.same(setCookiesOf(mixed), [], 'cleared only if every one of them is to be cleared')
 })
 
-t.test('where not every cookie of the name could be tried, none is cleared', async t => {
+t.test('no cookie is cleared if not every cookie of the name could be tried', async t => {
   const app = await makeApp({}, { '/read': read })
   const cookie = await app.session.cookie({ views: 1 })
   const decoys = Array.from({ length: 16 }, (_, n) => cookie.replace(/\*\d+\*/, `*${n + 1}*`)).join('; ')
@@ -145,7 +145,7 @@ t.test('where not every cookie of the name could be tried, none is cleared', asy
   t.equal(response.headers['set-cookie'], undefined)
 })
 
-t.test('Vary: Cookie is added once, wherever the session was read', async t => {
+t.test('Vary: Cookie is added once if the session was read', async t => {
   const app = await makeApp({}, {
     '/untouched': () => {},
     '/read': read,
@@ -165,7 +165,7 @@ t.test('Vary: Cookie is added once, wherever the session was read', async t => {
   t.equal(await vary('/other'), 'X-Cookie-Policy, Cookie')
 })
 
-t.test('a response that sets or clears a session cookie is not for shared caches', async t => {
+t.test('a response that sets or clears a session cookie is kept out of shared caches', async t => {
   const app = await makeApp({}, {
     '/count': count,
     '/read': read,
@@ -185,7 +185,7 @@ t.test('a response that sets or clears a session cookie is not for shared caches
   t.equal(await cacheControl('/never'), 'no-store')
 })
 
-t.test('with cacheHeaders: false no header but Set-Cookie is touched', async t => {
+t.test('with cacheHeaders: false, only the Set-Cookie header is changed', async t => {
   const app = await makeApp({ cacheHeaders: false }, { '/count': count, '/read': read })
   for (const url of ['/count', '/read']) {
     const { headers } = await app.inject(url)
@@ -193,7 +193,7 @@ t.test('with cacheHeaders: false no header but Set-Cookie is touched', async t =
   }
 })
 
-t.test('a seal of an older secret is made anew with the newest when it is read', async t => {
+t.test('a session sealed with an older secret is sealed with the newest one when it is read', async t => {
   const old = await makeApp({ secret: olderSecret }, { '/count': count })
   const both = await makeApp({ secret: [secret, olderSecret] }, { '/count': count, '/read': request => ({ views: request.session.views }), '/untouched': () => {} })
   const jar = new Jar(old)
@@ -210,33 +210,30 @@ t.test('a seal of an older secret is made anew with the newest when it is read',
   t.same((await newest.get('/count')).json, { views: 2 }, 'the older secret can be retired')
 })
 
-t.test('every rejection is logged at debug, with reason and name, never with a value', async t => {
+t.test('every rejection is logged at debug level, with reason and name and without the value', async t => {
   const lines: Array<Record<string, unknown>> = []
   const app = await makeApp({}, { '/': read }, logTo(lines))
   const cookie = `${await app.session.cookie({ note: 'my private note' })}x`
   await app.inject({ url: '/', headers: { cookie } })
   await app.inject('/')
   const rejections = lines.filter(line => 'reason' in line)
-  t.match(rejections, [{ level: 20, session: 'session', reason: 'malformed', msg: 'session cookie rejected' }])
+  t.match(rejections, [{ level: 20, sessionName: 'session', reason: 'malformed', msg: 'session cookie rejected' }])
   t.notMatch(JSON.stringify(lines), cookie.slice(20, 60))
   t.notMatch(JSON.stringify(lines), 'my private note')
 })
 
-t.test('secure follows the protocol by default, is on in production, and warns there over plain HTTP', async t => {
+t.test('secure follows the protocol by default, and is on in production', async t => {
   const proxied = await makeApp({}, { '/count': count }, { trustProxy: true })
   t.match(setCookiesOf(await proxied.inject({ url: '/count', headers: { 'x-forwarded-proto': 'https' } })), [/; Secure/])
+  t.notMatch(setCookiesOf(await proxied.inject('/count')), [/; Secure/])
   const { NODE_ENV } = process.env
   t.teardown(() => { if (NODE_ENV === undefined) delete process.env.NODE_ENV; else process.env.NODE_ENV = NODE_ENV })
   process.env.NODE_ENV = 'production'
-  const lines: Array<Record<string, unknown>> = []
-  const app = await makeApp({}, { '/count': count }, { ...logTo(lines, 'warn'), trustProxy: true })
-  await app.inject({ url: '/count', headers: { 'x-forwarded-proto': 'https' } })
-  t.equal(lines.length, 0)
-  for (let n = 0; n < 3; n++) t.match(setCookiesOf(await app.inject('/count')), [/; Secure/], 'it is sent all the same')
-  t.match(lines, [{ level: 40, msg: /trustProxy/ }])
+  const app = await makeApp({}, { '/count': count })
+  t.match(setCookiesOf(await app.inject('/count')), [/; Secure/], 'over plain HTTP too')
 })
 
-t.test('the other attributes of the cookie are those that were registered', async t => {
+t.test('the other attributes of the cookie are those of the registration', async t => {
   const app = await makeApp({
     cookieName: '__Secure-sid',
     cookie: { path: '/app', domain: 'example.com', httpOnly: false, sameSite: 'none', priority: 'high', partitioned: true }

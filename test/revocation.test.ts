@@ -15,7 +15,7 @@ const routes = {
   '/farewell': (request: FastifyRequest) => { request.session.destroy(); request.session.note = 'bye' }
 }
 
-t.test('a stateless session that was destroyed or regenerated is refused on every node at once', async t => {
+t.test('a stateless session that was destroyed or regenerated is immediately rejected on every node', async t => {
   for (const end of ['/destroy', '/login', '/farewell']) {
     const store = new TestStore()
     const lines: Array<Record<string, unknown>> = []
@@ -39,7 +39,7 @@ t.test('a stateless session that was destroyed or regenerated is refused on ever
 
 const DAY = 86_400 // seconds
 
-t.test('an entry of the list lives until the absolute timeout: a longer persist() may be under way anywhere', async t => {
+t.test('an entry of the denylist lasts until the absolute timeout, as another request may set a longer timeout', async t => {
   const times: Array<[options: object, age: number, persist: number | false | undefined, left: number]> = [
     [{ idleTimeout: 1000 }, 0, undefined, 90 * DAY + 60],
     [{ idleTimeout: 1000 }, 900, undefined, 90 * DAY - 900 + 60],
@@ -67,7 +67,7 @@ t.test('an entry of the list lives until the absolute timeout: a longer persist(
   }
 })
 
-t.test('a copy that was rolled after it was stolen is refused too', async t => {
+t.test('a stolen copy is rejected even if it was renewed', async t => {
   t.clock.enter()
   t.clock.travel(1.9e12)
   const store = new TestStore()
@@ -85,7 +85,7 @@ t.test('a copy that was rolled after it was stolen is refused too', async t => {
   }
 })
 
-t.test('a copy from before persist() was shortened is refused to its end', async t => {
+t.test('a copy from before persist() shortened the timeout is rejected until it expires', async t => {
   for (const interop of [false, 'iron-session'] as const) {
     await t.test(String(interop), async t => {
       t.clock.enter()
@@ -110,7 +110,7 @@ t.test('a copy from before persist() was shortened is refused to its end', async
   }
 })
 
-t.test('what is lost after the headers is said, also with a list alone', async t => {
+t.test('a change after the headers is logged as lost, also with only a denylist', async t => {
   const lines: Array<Record<string, unknown>> = []
   const app = await makeApp({ isRevoked: denylist(new TestStore()) }, {
     '/late': async (request, reply) => {
@@ -125,7 +125,7 @@ t.test('what is lost after the headers is said, also with a list alone', async t
   t.match(lines, [{ msg: /after the response headers were sent/ }])
 })
 
-t.test('a session that is new, or unchanged, or only cleared, is not put on the list', async t => {
+t.test('a session that is new, unchanged or only cleared is not put on the denylist', async t => {
   const store = new TestStore()
   const app = await makeApp({ isRevoked: denylist(store) }, routes)
   const jar = new Jar(app)
@@ -133,7 +133,7 @@ t.test('a session that is new, or unchanged, or only cleared, is not put on the 
   t.equal(store.entries.size, 0)
 })
 
-t.test('the list is asked before the session is given, at every request, whatever is remembered of the cookie', async t => {
+t.test('the denylist is asked at every request before the session is available, even for a cached cookie', async t => {
   const asked: Array<[SessionInfo, string | undefined]> = []
   let revoked = false
   const app = await makeApp({ isRevoked: (info, request) => { asked.push([info, request?.url]); return revoked } }, routes)
@@ -150,7 +150,7 @@ t.test('the list is asked before the session is given, at every request, whateve
   t.equal(asked.at(-1)![1], undefined)
 })
 
-t.test('isRevoked may answer at once or later, as a function or as a list of the app\'s own', async t => {
+t.test('isRevoked can be synchronous or asynchronous, a function or the app\'s own denylist', async t => {
   const ended = new Set<string>()
   class List implements RevocationList {
     check ({ id }: SessionInfo): boolean { return ended.has(id) }
@@ -166,7 +166,7 @@ t.test('isRevoked may answer at once or later, as a function or as a list of the
   }
 })
 
-t.test('where several cookies came, a revoked one gives way to one that is not', async t => {
+t.test('a revoked cookie does not block another one of the name that is not revoked', async t => {
   const app = await makeApp({ isRevoked: denylist(new TestStore()) }, routes)
   const [one, other] = [new Jar(app), new Jar(app)]
   await one.get('/count')
@@ -177,7 +177,7 @@ t.test('where several cookies came, a revoked one gives way to one that is not',
   t.equal((await new Jar(app).get('/read', { cookie: `${revoked}; ${other.header()}` })).json.views, 2)
 })
 
-t.test('a list that fails is a 503, never a session that may have been revoked', async t => {
+t.test('a failed denylist responds with 503 and never opens a session that may have been revoked', async t => {
   const down = new Error('the list is down')
   const failures: Array<() => never | Promise<never>> = [() => { throw down }, async () => { throw down }]
   for (const isRevoked of failures) {
@@ -191,7 +191,7 @@ t.test('a list that fails is a 503, never a session that may have been revoked',
   }
 })
 
-t.test('revoking that fails is a 503; a destroyed session is cleared all the same, a regenerated one stays as it was', async t => {
+t.test('a failed revocation responds with 503, clears a destroyed session, and leaves a regenerated one unchanged', async t => {
   const store = new TestStore()
   store.fails.set('set', new Error('full'))
   const app = await makeApp({ isRevoked: denylist(store) }, routes)
@@ -207,7 +207,7 @@ t.test('revoking that fails is a 503; a destroyed session is cleared all the sam
   t.same(store.took(), ['get', 'get', 'set'], 'it is not tried again for the error\'s own response')
 })
 
-t.test('with a store and a list, both end the session', async t => {
+t.test('with a store and a denylist, both end the session', async t => {
   const [store, list] = [new TestStore(), new TestStore()]
   const app = await makeApp({ store, isRevoked: denylist(list) }, routes)
   const jar = new Jar(app)
@@ -218,7 +218,7 @@ t.test('with a store and a list, both end the session', async t => {
   t.equal((await new Jar(app).get('/read', { cookie })).json.reason, 'revoked')
 })
 
-t.test('one store may serve both, since the list has names of its own', async t => {
+t.test('one store can be used for both, as the denylist has its own keys', async t => {
   const store = new Keyv()
   const app = await makeApp({ store, isRevoked: denylist(store) }, routes)
   const jar = new Jar(app)

@@ -4,7 +4,7 @@ import t from 'tap'
 import { errors } from '../lib/index.js'
 import { Jar, logTo, makeApp, secret, setCookiesOf } from './fixtures/app.js'
 
-t.test('a session that is too large is a coded error with its size, its limit and the largest keys', async t => {
+t.test('a session that is too large throws a coded error with its size, the limit and the largest keys', async t => {
   const app = await makeApp({}, {
     '/set': request => { request.session.note = 'kept' },
     '/grow': request => {
@@ -23,7 +23,7 @@ t.test('a session that is too large is a coded error with its size, its limit an
   t.same((await jar.get('/get')).json, { note: 'kept' }, 'the previous cookie stays')
 })
 
-t.test('a value that JSON would change is a coded error with its path', async t => {
+t.test('a value that JSON would change throws a coded error with its path', async t => {
   class Money {}
   const cycle: Record<string, unknown> = {}
   cycle.self = cycle
@@ -46,14 +46,14 @@ t.test('a value that JSON would change is a coded error with its path', async t 
   }
 })
 
-t.test('undefined in an object is dropped, as an unset key is', async t => {
+t.test('undefined in an object is dropped, like a key that is not set', async t => {
   const app = await makeApp({}, { '/': request => { request.session.any = { a: undefined, b: 1 } }, '/get': request => request.session.data() })
   const jar = new Jar(app)
   await jar.get('/')
   t.same((await jar.get('/get')).json, { any: { b: 1 } })
 })
 
-t.test('the error handler of the app answers a failure to save, and may mend the session', async t => {
+t.test('the app\'s error handler responds when saving fails, and can repair the session', async t => {
   const seen: unknown[] = []
   const app = await makeApp({}, {
     '/big': request => { request.session.any = 'x'.repeat(5000) },
@@ -104,7 +104,7 @@ t.test('a stream that fails before it starts still saves once', async t => {
   t.equal(setCookiesOf(response).length, 1)
 })
 
-t.test('commit saves now, for a reply that is hijacked', async t => {
+t.test('commit() saves immediately, for a reply that is hijacked', async t => {
   const app = await makeApp({}, {
     '/': async (request, reply) => {
       request.session.views = (request.session.views ?? 0) + 1
@@ -121,7 +121,7 @@ t.test('commit saves now, for a reply that is hijacked', async t => {
   t.equal((await jar.get('/')).body, '2')
 })
 
-t.test('onSend repeats a commit only after a further change', async t => {
+t.test('onSend saves again after a commit only if there is a further change', async t => {
   const returned: string[][] = []
   const app = await makeApp({}, {
     '/once': async (request, reply) => {
@@ -153,7 +153,7 @@ t.test('onSend repeats a commit only after a further change', async t => {
   t.same(returned[3], [])
 })
 
-t.test('what is cleared after a commit does not come back', async t => {
+t.test('data that is cleared after a commit does not come back', async t => {
   const app = await makeApp({}, {
     '/new': async (request, reply) => {
       request.session.user = { id: 'u1', name: 'N' }
@@ -174,7 +174,7 @@ t.test('what is cleared after a commit does not come back', async t => {
   }
 })
 
-t.test('an ended session stays ended though what was set after it cannot be saved', async t => {
+t.test('an ended session stays ended even if data set after it cannot be saved', async t => {
   for (const options of [{}, { iron: { integrity: { iterations: 2 } } }]) {
     const app = await makeApp(options, {
       '/in': request => { request.session.views = 1 },
@@ -194,7 +194,7 @@ t.test('an ended session stays ended though what was set after it cannot be save
   }
 })
 
-t.test('deep data is checked in time that grows with its size', async t => {
+t.test('checking deeply nested data takes time in proportion to its size', async t => {
   const app = await makeApp({}, {
     '/': request => {
       let deep: unknown[] = []
@@ -205,7 +205,7 @@ t.test('deep data is checked in time that grows with its size', async t => {
   t.equal((await new Jar(app).get('/')).status, 200)
 })
 
-t.test('a failing commit is the error of the handler, and is not repeated', async t => {
+t.test('a failed commit is the handler\'s error, and is not repeated', async t => {
   const app = await makeApp({}, {
     '/': async (request, reply) => {
       request.session.any = new Date()
@@ -217,7 +217,7 @@ t.test('a failing commit is the error of the handler, and is not repeated', asyn
   t.match(await new Jar(app).get('/'), { status: 418, json: { code: 'FST_SESSION_NOT_SERIALIZABLE' }, setCookies: [] })
 })
 
-t.test('a change that can no longer be saved is logged at warn, never thrown', async t => {
+t.test('a change that can no longer be saved is logged at warn level and never throws', async t => {
   const lines: Array<Record<string, unknown>> = []
   const app = await makeApp({}, {
     '/hijack': (request, reply) => {

@@ -13,7 +13,7 @@ const routes: Parameters<typeof makeApp>[1] = {
   '/count': count, '/read': read, '/data': request => JSON.stringify(request.session), '/bad': request => { request.session.any = 5 }
 }
 
-/** TypeBox has no Standard Schema of its own: what its users write. */
+/** TypeBox does not implement Standard Schema, so its users write this. */
 const typeboxValidator = Compile.Compile(Type.Object({ views: Type.Integer({ minimum: 0 }) }))
 const typebox: StandardSchema = {
   '~standard': {
@@ -31,7 +31,7 @@ const schemas: Record<string, StandardSchema> = {
 }
 
 for (const [name, schema] of Object.entries(schemas)) {
-  t.test(`${name}: what fits is loaded, what does not is a fresh session that says invalid, and its cookie goes`, async t => {
+  t.test(`${name}: valid data is loaded, and invalid data starts an empty session with reason invalid and clears the cookie`, async t => {
     const before = await makeApp({}, routes)
     const app = await makeApp({ schema }, routes)
     const good = { cookie: await before.session.cookie({ views: 2 }) }
@@ -50,7 +50,7 @@ for (const [name, schema] of Object.entries(schemas)) {
     t.match(await app.session.unseal(bad.cookie.slice('session='.length)), { reason: 'invalid' })
   })
 
-  t.test(`${name}: data in a store is checked too`, async t => {
+  t.test(`${name}: data in a store is validated too`, async t => {
     const store = new TestStore()
     const app = await makeApp({ schema, store }, routes)
     const jar = new Jar(app)
@@ -61,7 +61,7 @@ for (const [name, schema] of Object.entries(schemas)) {
   })
 }
 
-t.test('what the schema returns is the data: an older shape is upgraded at its first read, and kept so', async t => {
+t.test('the output of the schema is the data, so an older shape is upgraded at its first read and saved', async t => {
   const before = await makeApp({}, { '/old': request => { request.session.note = '7' } })
   const schema = z.object({ note: z.string().optional(), views: z.number().optional() })
     .transform(({ note, views }) => ({ views: views ?? Number(note) }))
@@ -77,14 +77,14 @@ t.test('what the schema returns is the data: an older shape is upgraded at its f
   t.same([again.body, again.setCookies], ['{"views":7}', []])
 })
 
-t.test('a mere read saves nothing, in whatever order a schema gives the keys', async t => {
+t.test('a read saves nothing, whatever the order of keys that the schema returns', async t => {
   const schema = z.object({ note: z.string(), views: z.number() })
   const app = await makeApp({ schema }, routes)
   const { json, setCookies } = await new Jar(app).get('/read', { cookie: await app.session.cookie({ views: 1, note: 'n' }) })
   t.same([json.views, setCookies], [1, []])
 })
 
-t.test('what a schema gives must be JSON, and the error names the value that is not', async t => {
+t.test('the output of a schema must be JSON, and the error names a value that is not', async t => {
   for (const [given, path] of [[new Date(), 'views'], [new Map(), 'views'], [() => {}, 'views']] as const) {
     const schema: StandardSchema = { '~standard': { version: 1, vendor: 'own', validate: () => ({ value: { views: given } }) } }
     const app = await makeApp({ schema }, routes)
@@ -103,7 +103,7 @@ t.test('defaults of a schema are not shared between sessions', async t => {
   }
 })
 
-t.test('what a schema returns is no session where it is no dictionary, or has a key that would hide a member', async t => {
+t.test('the output of a schema is invalid if it is not a dictionary or has a key that would hide a member', async t => {
   for (const value of [null, [], 'text', { destroy: 1 }]) {
     const schema: StandardSchema = { '~standard': { version: 1, vendor: 'own', validate: () => ({ value }) } }
     const app = await makeApp({ schema }, routes)
@@ -111,7 +111,7 @@ t.test('what a schema returns is no session where it is no dictionary, or has a 
   }
 })
 
-t.test('an asynchronous schema is refused: at boot where it shows, else when it does', async t => {
+t.test('an asynchronous schema is rejected at registration if that is detected, otherwise when it returns a promise', async t => {
   const asynchronous = z.object({ views: z.number() }).refine(async () => true)
   const late: StandardSchema = {
     '~standard': { version: 1, vendor: 'own', validate: value => Object.keys(value as object).length === 0 ? { value } : Promise.reject(new Error('late')) }
@@ -125,7 +125,7 @@ t.test('an asynchronous schema is refused: at boot where it shows, else when it 
   }
 })
 
-t.test('what a schema throws is the app\'s own error, and the client keeps its cookie', async t => {
+t.test('an exception in a schema is the app\'s own error, and the client keeps its cookie', async t => {
   const schema: StandardSchema = { '~standard': { version: 1, vendor: 'own', validate () { throw new Error('of the schema') } } }
   for (const options of [{}, { store: new TestStore() }]) {
     const app = await makeApp({ schema, ...options }, routes)
@@ -139,7 +139,7 @@ t.test('what a schema throws is the app\'s own error, and the client keeps its c
   t.equal(json.message, 'a text')
 })
 
-t.test('what is no Standard Schema is refused, by name', async t => {
+t.test('a value that is not a Standard Schema is rejected with the name of the option', async t => {
   for (const schema of [null, {}, 'zod', () => true, { '~standard': { version: 1 } }]) {
     await t.rejects(async () => { await makeApp({ schema: schema as never }) }, { code: 'FST_SESSION_INVALID_OPTION', message: /"schema" must be a Standard Schema/ })
   }

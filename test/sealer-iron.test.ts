@@ -18,7 +18,7 @@ const parameters: Record<string, IronOptions> = {
 }
 
 for (const [name, iron] of Object.entries(parameters)) {
-  t.test(`with ${name} a seal opens here and in iron-webcrypto with the same options`, async t => {
+  t.test(`with ${name}, seals of this package and of iron-webcrypto open in each other`, async t => {
     const options: Iron.SealOptions = {
       ...Iron.defaults,
       ...iron,
@@ -36,7 +36,7 @@ for (const [name, iron] of Object.entries(parameters)) {
   })
 }
 
-t.test('reasons are those of the other engine', async t => {
+t.test('the reasons are the same as those of the other engine', async t => {
   t.clock.enter()
   const iron = { integrity: { iterations: 2 } }
   const { seal, unseal } = createSealer({ secret, iron, idleTimeout: 100 })
@@ -59,7 +59,7 @@ t.test('several secrets are tried for a seal without an id', async t => {
   t.same(await createSealer({ secret, iron }).unseal(token), { ok: false, reason: 'tampered' })
 })
 
-t.test('a text that decode refuses is malformed', async t => {
+t.test('a seal whose content decode rejects is malformed', async t => {
   const sealed = await createSealer({ secret, iron: { encode: () => 'no JSON' } }).seal({})
   t.same(await createSealer({ secret, iron: base64 }).unseal(sealed), { ok: false, reason: 'malformed' })
 })
@@ -73,7 +73,7 @@ t.test('a byte secret works with other salts and iterations', async t => {
   t.same(await unseal(salted), { ok: false, reason: 'malformed' })
 })
 
-t.test('the skew and the offset of the clock are as given', async t => {
+t.test('the clock skew and offset can be configured', async t => {
   t.clock.enter()
   const start = Date.now()
   const strict = createSealer({ secret, idleTimeout: 100, iron: { timestampSkewSec: 0 } })

@@ -15,25 +15,26 @@ const text = 'a secret for tests that is long enough'
 const bytes = Uint8Array.from({ length: 32 }, (_, at) => at * 7)
 const soon = (): number => Date.now() + HOUR
 
+const keyOf = (id: string, secret: string | Uint8Array): Key => ({ id, encryption: secret, integrity: secret })
 const engineOf = (...keys: [Key, ...Key[]]): NodeEngine => new NodeEngine(new Keyring(keys))
 const open = (engine: NodeEngine, token: string): Opened => {
   const parsed = parseToken(token)
   return parsed === undefined ? { ok: false, reason: 'malformed' } : engine.open(parsed)
 }
 
-t.test('keys are derived as RFC 6070 has it', async t => {
+t.test('keys are derived as in RFC 6070', async t => {
   t.equal(pbkdf2Sync('password', 'salt', 1, 20, 'sha1').toString('hex'), '0c60c80f961f0e71f3a9b524af6012062fe037a6')
   t.equal(pbkdf2Sync('password', 'salt', 4096, 20, 'sha1').toString('hex'), '4b007901b765489abead49d926f721d065a429c1')
 })
 
 for (const [kind, secret] of Object.entries({ text, bytes })) {
-  for (const id of ['given', fingerprint(secret)]) {
-    const engine = engineOf({ id, secret })
-    // hapi wants a Buffer where iron-webcrypto takes any Uint8Array.
+  for (const id of ['given', fingerprint(secret, secret)]) {
+    const engine = engineOf(keyOf(id, secret))
+    // @hapi/iron needs a Buffer, iron-webcrypto accepts any Uint8Array.
     const theirs = typeof secret === 'string' ? secret : Buffer.from(secret)
 
-    t.test(`seals with a ${kind} secret open in iron-webcrypto and @hapi/iron, and theirs here (id ${id})`, async t => {
-      // @hapi/iron refuses a key __proto__ and reads -0 as 0; neither says anything about sealing.
+    t.test(`seals with a ${kind} secret are interchangeable with iron-webcrypto and @hapi/iron (id ${id})`, async t => {
+      // @hapi/iron rejects a key __proto__ and reads -0 as 0; neither is about sealing.
       const payloads = fc.dictionary(fc.string().filter(key => key !== '__proto__'), fc.jsonValue())
       await fc.assert(fc.asyncProperty(payloads, async payload => {
         const json = JSON.stringify(payload)
@@ -57,8 +58,8 @@ for (const [kind, secret] of Object.entries({ text, bytes })) {
   }
 }
 
-t.test('a known id picks its secret, no id means any, an unknown id none', async t => {
-  const [one, two] = [{ id: 'one', secret: text }, { id: 'two', secret: `${text} too` }]
+t.test('a known id selects its secret, no id means any secret, and an unknown id means none', async t => {
+  const [one, two] = [keyOf('one', text), keyOf('two', `${text} too`)]
   const both = engineOf(two, one)
   t.match(open(both, engineOf(one).seal('{}', soon())), { ok: true, key: one })
   t.match(open(both, engineOf(two).seal('{}', soon())), { ok: true, key: two })
@@ -69,17 +70,17 @@ t.test('a known id picks its secret, no id means any, an unknown id none', async
   t.same(open(engineOf(two), bare), { ok: false, reason: 'tampered' })
 })
 
-t.test('ids such as __proto__ find nothing, unless they are given', async t => {
+t.test('an id such as __proto__ finds a secret only if one has that id', async t => {
   for (const id of ['__proto__', 'constructor', 'toString']) {
-    const token = engineOf({ id, secret: text }).seal('{}', soon())
-    t.same(open(engineOf({ id: 'other', secret: text }), token), { ok: false, reason: 'unknown-key' })
-    t.match(open(engineOf({ id, secret: text }), token), { ok: true })
+    const token = engineOf(keyOf(id, text)).seal('{}', soon())
+    t.same(open(engineOf(keyOf('other', text)), token), { ok: false, reason: 'unknown-key' })
+    t.match(open(engineOf(keyOf(id, text)), token), { ok: true })
   }
 })
 
-t.test('a token with any character changed, dropped or added does not open', async t => {
+t.test('a token with a changed, missing or added character does not open', async t => {
   for (const secret of [text, bytes]) {
-    const engine = engineOf({ id: 'k', secret })
+    const engine = engineOf(keyOf('k', secret))
     const token = engine.seal('{"views":1}', soon())
     for (let at = 0; at < token.length; at++) {
       const other = token[at] === 'A' ? 'B' : 'A'
@@ -94,35 +95,35 @@ t.test('a token with any character changed, dropped or added does not open', asy
 })
 
 t.test('parts of two tokens do not mix', async t => {
-  const one = engineOf({ id: 'k', secret: text }).seal('{"n":1}', soon()).split('*')
-  const two = engineOf({ id: 'k', secret: text }).seal('{"n":2}', soon() + 1).split('*')
+  const one = engineOf(keyOf('k', text)).seal('{"n":1}', soon()).split('*')
+  const two = engineOf(keyOf('k', text)).seal('{"n":2}', soon() + 1).split('*')
   for (let part = 2; part < 8; part++) {
     const mixed = one.map((value, at) => at === part ? two[part]! : value).join('*')
-    t.same(open(engineOf({ id: 'k', secret: text }), mixed), { ok: false, reason: 'tampered' }, String(part))
+    t.same(open(engineOf(keyOf('k', text)), mixed), { ok: false, reason: 'tampered' }, String(part))
   }
 })
 
-t.test('salts belong to a text secret, and to that alone', async t => {
-  const raw = engineOf({ id: 'k', secret: bytes })
+t.test('only a string secret uses salts', async t => {
+  const raw = engineOf(keyOf('k', bytes))
   const parts = raw.seal('{}', soon()).split('*')
   t.equal(parts[2], '')
   t.same(open(raw, parts.map((part, at) => at === 6 ? 'ab' : part).join('*')), { ok: false, reason: 'malformed' }, 'the MAC does not cover it')
   t.same(open(raw, parts.map((part, at) => at === 2 ? 'ab' : part).join('*')), { ok: false, reason: 'malformed' })
-  t.same(open(engineOf({ id: 'k', secret: text }), parts.join('*')), { ok: false, reason: 'malformed' })
+  t.same(open(engineOf(keyOf('k', text)), parts.join('*')), { ok: false, reason: 'malformed' })
 })
 
-t.test('a sealed text that is not padded is malformed', async t => {
+t.test('sealed content without valid padding is malformed', async t => {
   const { createCipheriv, createHmac } = await import('node:crypto')
   const iv = Buffer.alloc(16)
   const ciphertext = createCipheriv('aes-256-cbc', bytes, iv).setAutoPadding(false).update(Buffer.alloc(16))
   const signed = `Fe26.2*k**${iv.toString('base64url')}*${ciphertext.toString('base64url')}*`
   const token = `${signed}**${createHmac('sha256', bytes).update(signed).digest('base64url')}`
-  t.same(open(engineOf({ id: 'k', secret: bytes }), token), { ok: false, reason: 'malformed' })
+  t.same(open(engineOf(keyOf('k', bytes)), token), { ok: false, reason: 'malformed' })
 })
 
-t.test('an epoch ends after an hour, or when the clock is set back, and its seals stay good', async t => {
+t.test('an epoch ends after an hour or when the clock is set back, and its seals stay valid', async t => {
   t.clock.enter()
-  const engine = engineOf({ id: 'k', secret: text })
+  const engine = engineOf(keyOf('k', text))
   const salts = new Set<string>()
   const tokens: string[] = []
   const seal = (): void => {
@@ -144,7 +145,7 @@ t.test('an epoch ends after an hour, or when the clock is set back, and its seal
 })
 
 t.test('an epoch ends after 2^20 seals', async t => {
-  const engine = engineOf({ id: 'k', secret: text })
+  const engine = engineOf(keyOf('k', text))
   const expiry = soon()
   const first = engine.seal('{}', expiry)
   let last = first

@@ -9,10 +9,10 @@ import { NodeEngine } from '../lib/seal/engine-node.js'
 import { secret } from './fixtures/app.js'
 
 const make = (options: Partial<SealerOptions> = {}): Sealer => createSealer({ secret, ...options })
-const engine = new NodeEngine(new Keyring([{ id: fingerprint(secret), secret }]))
+const engine = new NodeEngine(new Keyring([{ id: fingerprint(secret, secret), encryption: secret, integrity: secret }]))
 const sealText = (text: string): string => engine.seal(text, Date.now() + 60_000)
 
-t.test('what is sealed comes back, as data of one\'s own', async t => {
+t.test('sealed data is restored as a new object each time', async t => {
   const { seal, unseal } = make()
   const data = { note: 'x', any: { list: [1, { deep: null }] } }
   const token = await seal(data)
@@ -26,7 +26,7 @@ t.test('what is sealed comes back, as data of one\'s own', async t => {
   }
 })
 
-t.test('a remembered token vouches for itself alone, not for another with its MAC', async t => {
+t.test('a cached token does not make another one with the same MAC valid', async t => {
   const { seal, unseal } = make()
   const token = await seal({ note: 'x' })
   for (let n = 0; n < 3; n++) t.match(await unseal(token), { ok: true })
@@ -36,7 +36,7 @@ t.test('a remembered token vouches for itself alone, not for another with its MA
   t.match(await unseal(token), { ok: true })
 })
 
-t.test('keys such as __proto__ survive as plain data', async t => {
+t.test('keys such as __proto__ are kept as plain data', async t => {
   const { seal, unseal } = make({ cacheSize: 0 })
   const data = JSON.parse('{"__proto__":{"admin":true},"constructor":1,"toString":"x"}') as object
   const result = await unseal(await seal(data))
@@ -45,7 +45,7 @@ t.test('keys such as __proto__ survive as plain data', async t => {
   t.equal((result.data as { admin?: boolean }).admin, undefined)
 })
 
-t.test('it expires after its idle timeout and a minute of skew, remembered or not', async t => {
+t.test('a seal expires after its idle timeout and a minute of skew, cached or not', async t => {
   t.clock.enter()
   for (const cacheSize of [0, 1, 1000]) {
     const { seal, unseal } = make({ idleTimeout: 100, cacheSize })
@@ -59,7 +59,7 @@ t.test('it expires after its idle timeout and a minute of skew, remembered or no
   }
 })
 
-t.test('it outlives nothing: past the absolute timeout it is refused, past both it is expired', async t => {
+t.test('a seal is rejected as outlived after the absolute timeout, and as expired after both timeouts', async t => {
   t.clock.enter()
   const { seal, unseal } = make({ idleTimeout: 100, absoluteTimeout: 100 })
   const token = await seal({}, { idleTimeout: 1000 })
@@ -80,7 +80,7 @@ t.test('a seal without an expiry ends with the absolute timeout, or never', asyn
   t.equal(endless.ok && endless.info.expiresAt.getTime(), 8.64e15)
 })
 
-t.test('a seal of our secret that is no session of ours is foreign', async t => {
+t.test('a seal of the same secret that is not a session is foreign', async t => {
   const { unseal } = make()
   const envelope = { v: 1, n: 'session', i: 'x', c: 1, d: {} }
   const texts = [
@@ -92,7 +92,7 @@ t.test('a seal of our secret that is no session of ours is foreign', async t => 
   t.same(await unseal(await Iron.seal({ user: 1 }, secret, Iron.defaults)), { ok: false, reason: 'foreign' })
 })
 
-t.test('an envelope in another order or spacing, as a codec may leave it, opens too', async t => {
+t.test('an envelope with another order of keys or other spaces opens too', async t => {
   const createdAt = Date.now()
   for (const text of [
     JSON.stringify({ d: { note: 'x' }, c: createdAt, i: 'id', n: 'session', t: 60, v: 1 }),
@@ -100,7 +100,7 @@ t.test('an envelope in another order or spacing, as a codec may leave it, opens 
   ]) t.match(await make().unseal(sealText(text)), { ok: true, data: { note: 'x' }, info: { id: 'id', createdAt: new Date(createdAt) } })
 })
 
-t.test('a session of another name is refused, and so is data that would hide a member', async t => {
+t.test('a session with another name and data that would hide a member are rejected', async t => {
   t.same(await make().unseal(await make({ sessionName: 'admin' }).seal({})), { ok: false, reason: 'wrong-name' })
   const text = encode('session', { id: 'x', createdAt: Date.now(), idle: 60, text: '{"get":1}', stored: false })
   t.same(await make().unseal(sealText(text)), { ok: false, reason: 'invalid' })
@@ -108,7 +108,7 @@ t.test('a session of another name is refused, and so is data that would hide a m
   t.match(await odd.unseal(await odd.seal({ note: ',"d":{}' })), { ok: true, data: { note: ',"d":{}' } })
 })
 
-t.test('no text whatever makes unseal throw', async t => {
+t.test('no string makes unseal() throw', async t => {
   const { seal, unseal } = make()
   const token = await seal({ note: 'x' })
   const strings = fc.oneof(
@@ -125,7 +125,7 @@ t.test('no text whatever makes unseal throw', async t => {
   }
 })
 
-t.test('what cannot be a session is not sealed', async t => {
+t.test('data that cannot be a session is not sealed', async t => {
   const { seal } = make()
   for (const value of [undefined, null, 1, 'x', [], () => {}]) {
     await t.rejects(seal(value as object), { code: 'FST_SESSION_NOT_SERIALIZABLE' })
@@ -135,7 +135,7 @@ t.test('what cannot be a session is not sealed', async t => {
   await t.rejects(seal({}, { idleTimeout: -1 }), { code: 'FST_SESSION_INVALID_OPTION' })
 })
 
-t.test('options are checked at once', async t => {
+t.test('options are validated when the sealer is created', async t => {
   t.throws(() => createSealer({ secret: undefined }), { code: 'FST_SESSION_SECRET_MISSING' })
   t.throws(() => createSealer({ secret, cookie: {} } as SealerOptions), { code: 'FST_SESSION_INVALID_OPTION', message: /"cookie" is unknown/ })
 })

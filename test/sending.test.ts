@@ -20,7 +20,7 @@ const kinds: Record<string, () => Partial<SessionOptions>> = {
 const long = 'x'.repeat(100_000)
 
 for (const [kind, options] of Object.entries(kinds)) {
-  t.test(`${kind}: a reply that is sent and not returned is sent once where nothing is to be saved`, async t => {
+  t.test(`${kind}: a reply that is sent but not returned is sent once if there is nothing to save`, async t => {
     const lines: Array<Record<string, unknown>> = []
     const sends = async (reply: FastifyReply, views: unknown): Promise<void> => { reply.send({ views, long }) }
     const app = await makeApp(options(), { '/count': count }, logTo(lines, 'warn'))
@@ -55,7 +55,7 @@ for (const [kind, options] of Object.entries(kinds)) {
     }
   })
 
-  t.test(`${kind}: a change is saved where the reply is sent and returned, or awaited`, async t => {
+  t.test(`${kind}: a change is saved if the reply is sent and returned, or awaited`, async t => {
     const lines: Array<Record<string, unknown>> = []
     const app = await makeApp(options(), {}, logTo(lines, 'warn'))
     app.get('/returned', async (request: FastifyRequest, reply) => reply.send(count(request, reply)))

@@ -4,7 +4,7 @@ import { errors } from '../lib/index.js'
 import type { SessionInfo } from '../lib/index.js'
 import { Jar, makeApp, secret } from './fixtures/app.js'
 
-t.test('its own keys are the data, and nothing else', async t => {
+t.test('the session\'s own keys are only the data', async t => {
   const app = await makeApp({}, {
     '/set': request => { Object.assign(request.session, { note: 'hi', any: { deep: [1, { a: true }] } }) },
     '/get': request => {
@@ -28,7 +28,7 @@ t.test('its own keys are the data, and nothing else', async t => {
   t.same(await jar.get('/left').then(({ json }) => json), { keys: ['any'] })
 })
 
-t.test('console.log shows the data and no secret', async t => {
+t.test('console.log() shows the data and no secret', async t => {
   const app = await makeApp({}, { '/': request => { request.session.user = { id: 'u1', name: 'N' }; return inspect(request.session) } })
   const { body } = await new Jar(app).get('/')
   t.equal(body, "Session { user: { id: 'u1', name: 'N' } }")
@@ -61,7 +61,7 @@ t.test('names such as __proto__ and toString are keys like any other', async t =
   await jar.get('/get')
 })
 
-t.test('get and set are the property', async t => {
+t.test('get() and set() read and write the property', async t => {
   const app = await makeApp({}, {
     '/': request => {
       const { session } = request
@@ -77,7 +77,7 @@ t.test('get and set are the property', async t => {
   await new Jar(app).get('/')
 })
 
-t.test('a key that would hide a member is refused, by set and by assignment', async t => {
+t.test('set() and assignment reject a key that would hide a member', async t => {
   const members = ['get', 'set', 'clear', 'regenerate', 'destroy', 'delete', 'touch', 'persist', 'options', 'data',
     'changed', 'deleted', 'info']
   const app = await makeApp({}, {
@@ -97,14 +97,14 @@ t.test('a key that would hide a member is refused, by set and by assignment', as
   t.equal((await jar.get('/define')).json.code, 'FST_SESSION_RESERVED_KEY', 'the back door is closed when saving')
 })
 
-t.test('assigning request.session names regenerate()', async t => {
+t.test('assigning request.session throws an error that names regenerate()', async t => {
   const app = await makeApp({}, { '/': request => { (request as { session: unknown }).session = {} } })
   const { status, json } = await new Jar(app).get('/')
   t.equal(status, 500)
   t.match(json, { code: 'FST_SESSION_RESERVED_KEY', message: /regenerate\(\)/ })
 })
 
-t.test('clear drops the data, keeps the id and clears the cookie', async t => {
+t.test('clear() drops the data, keeps the id and clears the cookie', async t => {
   const ids: string[] = []
   const app = await makeApp({}, {
     '/set': request => { request.session.views = 1; ids.push(request.session.info.id) },
@@ -120,7 +120,7 @@ t.test('clear drops the data, keeps the id and clears the cookie', async t => {
   t.same(ids, [ids[0], ids[0], ids[0]])
 })
 
-t.test('regenerate gives a new id and time, and keeps what it is told to', async t => {
+t.test('regenerate() sets a new id and creation time, and keeps only the given keys', async t => {
   t.clock.enter()
   const infos: SessionInfo[] = []
   const app = await makeApp({}, {
@@ -143,7 +143,7 @@ t.test('regenerate gives a new id and time, and keeps what it is told to', async
   t.same((await jar.get('/drop')).setCookies, [], 'and where no cookie came there is none to clear')
 })
 
-t.test('destroy and delete end it, and what is set afterwards is a new session', async t => {
+t.test('destroy() and delete() end the session, and data set afterwards starts a new one', async t => {
   const app = await makeApp({}, {
     '/set': request => { request.session.views = 1; return { id: request.session.info.id } },
     '/destroy': request => {
@@ -173,7 +173,7 @@ t.test('destroy and delete end it, and what is set afterwards is a new session',
   t.same((await jar.get('/get')).json, { data: { note: 'bye' } })
 })
 
-t.test('info tells id, times and reason, in a frozen object', async t => {
+t.test('info is a frozen object with id, times and reason', async t => {
   t.clock.enter()
   const app = await makeApp({ idleTimeout: 100, absoluteTimeout: 150 }, {
     '/': request => {
@@ -195,7 +195,7 @@ t.test('info tells id, times and reason, in a frozen object', async t => {
   t.equal(rolled.expiresAt, new Date(start + 150_000).toISOString(), 'capped by the absolute timeout')
 })
 
-t.test('changed tells whether there is anything to save', async t => {
+t.test('changed says whether there is anything to save', async t => {
   const app = await makeApp({}, {
     '/': request => {
       const { session } = request
@@ -235,7 +235,7 @@ t.test('data() is a deep copy', async t => {
   t.equal((await new Jar(app).get('/')).status, 200)
 })
 
-t.test('touch and persist re-seal, and send nothing for a new session that stays empty', async t => {
+t.test('touch() and persist() seal the session again, but send nothing for an empty new session', async t => {
   const app = await makeApp({}, {
     '/touch': request => { request.session.touch() },
     '/persist': request => { request.session.persist(60) },
@@ -249,7 +249,7 @@ t.test('touch and persist re-seal, and send nothing for a new session that stays
   t.match((await jar.get('/persist')).setCookies, [/^session=Fe26.*; Max-Age=60;/])
 })
 
-t.test('persist sets this session\'s own idle timeout, and regenerate forgets it', async t => {
+t.test('persist() sets the idle timeout of this session, and regenerate() resets it', async t => {
   t.clock.enter()
   const app = await makeApp({ idleTimeout: 100 }, {
     '/login': request => { request.session.views = 1; request.session.persist(1000) },
@@ -278,7 +278,7 @@ t.test('persist sets this session\'s own idle timeout, and regenerate forgets it
   await jar.get('/bad')
 })
 
-t.test('options sets the cookie attributes of this response', async t => {
+t.test('options() sets the cookie attributes of this response', async t => {
   const app = await makeApp({}, {
     '/': request => {
       request.session.views = (request.session.views ?? 0) + 1

@@ -31,7 +31,7 @@ t.test('only the sealed id is in the cookie, and the data is in the store', asyn
   t.equal(Buffer.from(id, 'base64url').length, 16)
 })
 
-t.test('every key and value comes back from the store as it went in', async t => {
+t.test('every key and value is restored from the store unchanged', async t => {
   const data = { ['__proto__']: { a: 1 }, toString: 'x', constructor: [null, true, 'ü\u2028"'], 7: 'seven', '': {} }
   Object.defineProperty(data, '__proto__', { value: [1], enumerable: true, configurable: true, writable: true })
   const app = await makeApp({ store: new TestStore() }, {
@@ -63,7 +63,7 @@ t.test('an id that the store does not know never creates an entry', async t => {
   t.not([...store.entries.keys()][0], id, 'a session that starts anew has an id of its own')
 })
 
-t.test('with storage "store" a cookie with data in it is no session, and with "cookie" one without', async t => {
+t.test('storage "store" rejects a cookie with data, and storage "cookie" one without', async t => {
   const store = new TestStore()
   const cookies = await makeApp({}, { '/read': read })
   const stores = await makeApp({ store }, { '/read': read })
@@ -78,7 +78,7 @@ t.test('with storage "store" a cookie with data in it is no session, and with "c
   t.same(await createSealer({ secret }).unseal(withId.cookie.slice('session='.length)), { ok: false, reason: 'foreign' })
 })
 
-t.test('regenerate moves the entry, destroy and clear delete it', async t => {
+t.test('regenerate() moves the entry, and destroy() and clear() delete it', async t => {
   const store = new TestStore()
   const app = await makeApp({ store }, {
     '/count': count,
@@ -115,7 +115,7 @@ t.test('regenerate moves the entry, destroy and clear delete it', async t => {
   t.same(store.values, [])
 })
 
-t.test('several ends and beginnings in one request leave one entry', async t => {
+t.test('ending and starting sessions several times in one request leaves one entry', async t => {
   const store = new TestStore()
   const app = await makeApp({ store }, {
     '/count': count,
@@ -143,7 +143,7 @@ t.test('several ends and beginnings in one request leave one entry', async t => 
   t.same(opened.ok && opened.data, { note: 'third' })
 })
 
-t.test('a rolled session moves the expiry of its entry, without its data where the store can', async t => {
+t.test('renewing a session extends its entry, without writing the data if the store can', async t => {
   for (const [store, calls] of [[new TestStore('touch'), ['get', 'get', 'touch']], [new TestStore(), ['get', 'get', 'set']], [new TestStore('touch', 'replace'), ['get', 'replace']]] as const) {
     await t.test(calls.join(), async t => {
       t.clock.enter()
@@ -165,12 +165,12 @@ t.test('a rolled session moves the expiry of its entry, without its data where t
       t.equal((await jar.get('/read')).json.views, 1)
       t.clock.advance(60_000)
       t.match((await jar.get('/read')).setCookies, [/Max-Age=79;/])
-      t.equal([...store.entries.values()][0]!.expiresAt, 1.9e12 + 250_000, 'never past the absolute timeout')
+      t.equal([...store.entries.values()][0]!.expiresAt, 1.9e12 + 250_000, 'not beyond the absolute timeout')
     })
   }
 })
 
-t.test('an entry that has expired and a cookie that has not, and the reverse', async t => {
+t.test('an expired entry or an expired cookie ends the session, even if the other is valid', async t => {
   t.clock.enter()
   t.clock.travel(1.9e12)
   const store = new TestStore()
@@ -189,7 +189,7 @@ t.test('an entry that has expired and a cookie that has not, and the reverse', a
   t.equal(late.setCookies.length, 1)
 })
 
-t.test('persist gives the entry the session\'s own time', async t => {
+t.test('persist() applies the timeout of the session to its entry', async t => {
   const store = new TestStore('touch')
   const app = await makeApp({ store, idleTimeout: 100 }, {
     '/count': count, '/remember': request => { request.session.persist(5000) }, '/short': request => { request.session.persist(false) }
@@ -205,7 +205,7 @@ t.test('persist gives the entry the session\'s own time', async t => {
   t.ok(left() <= 100)
 })
 
-t.test('a cookie of an older secret is sealed anew, the entry staying', async t => {
+t.test('a cookie of an older secret is sealed again, and the entry stays', async t => {
   const store = new TestStore('touch')
   const before = await makeApp({ store, secret: olderSecret }, { '/count': count })
   const after = await makeApp({ store, secret: [secret, olderSecret] }, { '/read': read })
@@ -218,7 +218,7 @@ t.test('a cookie of an older secret is sealed anew, the entry staying', async t 
   t.same(store.took(), ['get', 'get', 'touch'])
 })
 
-t.test('overflow: the store has only what does not fit into the cookies', async t => {
+t.test('overflow: the store has only sessions that do not fit into the cookies', async t => {
   for (const maxCookies of [1, 3]) {
     const store = new TestStore()
     const app = await makeApp({ store, storage: 'overflow', maxCookies }, {
@@ -256,7 +256,7 @@ t.test('overflow: the store has only what does not fit into the cookies', async 
   }
 })
 
-t.test('app.session makes entries, and looks them up', async t => {
+t.test('app.session creates entries and looks them up', async t => {
   const store = new TestStore()
   const app = await makeApp({ store, idleTimeout: 100 }, { '/read': read })
   const token = await app.session.seal({ views: 5 }, { idleTimeout: 7 })
@@ -277,7 +277,7 @@ t.test('app.session makes entries, and looks them up', async t => {
   for (const token of [small, large]) t.ok((await overflow.session.unseal(token)).ok)
 })
 
-t.test('what the store has under our id and is not ours is an invalid session', async t => {
+t.test('an entry that was not written by this package is an invalid session', async t => {
   const store = new TestStore()
   const app = await makeApp({ store }, { '/read': read, '/count': count })
   for (const value of ['not JSON', '', '[1]', '"text"', 'null', '{"destroy":1}', '{"views":']) {
@@ -290,7 +290,7 @@ t.test('what the store has under our id and is not ours is an invalid session', 
   }
 })
 
-t.test('a store that parses JSON by itself is understood', async t => {
+t.test('a store that parses JSON itself is supported', async t => {
   const store = new TestStore()
   const parsing = { get: async (id: string) => JSON.parse(await store.get(id) ?? 'null') as unknown, set: store.set.bind(store), delete: store.delete.bind(store) }
   const app = await makeApp({ store: parsing }, { '/count': count })
@@ -299,7 +299,7 @@ t.test('a store that parses JSON by itself is understood', async t => {
   t.same((await jar.get('/count')).json, { views: 2 })
 })
 
-t.test('a second commit of one response gives its cookie again', async t => {
+t.test('a second commit of one response returns the same cookie', async t => {
   const app = await makeApp({ store: new TestStore() }, {
     '/': async (request, reply) => {
       request.session.views = 1
@@ -316,7 +316,7 @@ t.test('a second commit of one response gives its cookie again', async t => {
   t.same((await jar.get('/data')).json, { views: 1, note: 'more' })
 })
 
-t.test('a response that Fastify cannot send is its 500, and the process goes on', async t => {
+t.test('a response that Fastify cannot send is Fastify\'s 500, and the process keeps running', async t => {
   for (const options of [{ store: new TestStore() }, { iron: { integrity: { iterations: 2 } } }, {}]) {
     const app = await makeApp(options, {
       '/header': (request, reply) => { request.session.views = 1; reply.header('content-disposition', 'attachment; filename="€"') },
@@ -329,7 +329,7 @@ t.test('a response that Fastify cannot send is its 500, and the process goes on'
   }
 })
 
-t.test('a stream that fails while the session is saved is its 500, and the process goes on', async t => {
+t.test('a stream that fails while the session is saved is Fastify\'s 500, and the process keeps running', async t => {
   const store = new TestStore()
   const app = await makeApp({ store }, {
     '/': async (request, reply) => {
@@ -342,7 +342,7 @@ t.test('a stream that fails while the session is saved is its 500, and the proce
   t.equal(status, 500)
 })
 
-t.test('a session is loaded before the hooks of the app, and an earlier read says so', async t => {
+t.test('a session is loaded before the app\'s hooks, and an earlier read throws an error that says so', async t => {
   const app = await makeApp({ store: new TestStore() }, { '/': count }, {}, app => {
     app.addHook('onRequest', async request => { request.session.touch() })
   })
@@ -351,7 +351,7 @@ t.test('a session is loaded before the hooks of the app, and an earlier read say
   t.match(json, { code: 'FST_SESSION_NOT_REGISTERED', message: /not loaded yet/ })
 })
 
-t.test('a change needs no new cookie: the id stays, and rolling renews it in its time', async t => {
+t.test('a change needs no new cookie, as the id stays and rolling renews the cookie when it is due', async t => {
   const routes: Parameters<typeof makeApp>[1] = {
     '/count': count, '/touch': request => { request.session.touch() }, '/persist': request => { request.session.persist(50) }
   }
@@ -369,7 +369,7 @@ t.test('a change needs no new cookie: the id stays, and rolling renews it in its
   t.equal((await other.get('/count')).setCookies.length, 1, 'with rolling: false a change is what renews it')
 })
 
-t.test('headers that have left do not keep the store from being written', async t => {
+t.test('the store is written even if the headers have been sent', async t => {
   const store = new TestStore()
   const lines: Array<Record<string, unknown>> = []
   const app = await makeApp({ store }, {

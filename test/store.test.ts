@@ -8,7 +8,7 @@ import { count, Jar, makeApp } from './fixtures/app.js'
 
 interface Entry { cookie: { expires: Date, maxAge: number, originalMaxAge: number }, data?: unknown }
 
-/** A store of callbacks that keeps what it is given, and can do without `touch`. */
+/** A callback store that records what it is given; `touch` is optional. */
 class Callbacks implements ExpressStore {
   readonly entries = new Map<string, Entry>()
   error: unknown
@@ -29,7 +29,7 @@ class Callbacks implements ExpressStore {
   }
 }
 
-t.test('an express-session store gets the data, and when it expires in every way that stores look for it', async t => {
+t.test('an express-session store receives the data and its expiry in every form that stores use', async t => {
   const callbacks = new Callbacks()
   const store = fromExpressStore(callbacks)
   const before = Date.now()
@@ -44,7 +44,7 @@ t.test('an express-session store gets the data, and when it expires in every way
   t.equal(callbacks.entries.size, 0)
 })
 
-t.test('touch is there where the store has it', async t => {
+t.test('the adapter has touch() only if the store has it', async t => {
   t.equal('touch' in fromExpressStore(new Callbacks()), false)
   const callbacks = new Callbacks()
   const touched: unknown[] = []
@@ -54,7 +54,7 @@ t.test('touch is there where the store has it', async t => {
   t.match(touched, ['id', { cookie: { maxAge: 7000, expires: Date } }])
 })
 
-t.test('an entry of another app is no data of ours', async t => {
+t.test('an entry of another app is not accepted as data', async t => {
   const callbacks = new Callbacks()
   callbacks.entries.set('id', { cookie: {}, user: 'of express' } as unknown as Entry)
   t.equal(await fromExpressStore(callbacks).get('id'), 'null')
@@ -63,7 +63,7 @@ t.test('an entry of another app is no data of ours', async t => {
 const callsOf = (store: SessionStore): Array<() => Promise<unknown>> =>
   [async () => await store.get('id'), async () => await store.set('id', '{}', 1), async () => await store.delete('id')]
 
-t.test('failures are rejections, however the store has them', async t => {
+t.test('failures of any kind are rejected promises', async t => {
   const down = new Error('down')
   const callbacks = new Callbacks()
   callbacks.error = down
@@ -84,7 +84,7 @@ t.test('failures are rejections, however the store has them', async t => {
   t.equal(await new StoreClient(failing).get('id'), 'null', 'an entry that it cannot parse is no session')
 })
 
-t.test('express-session\'s own MemoryStore works, touch and end included', async t => {
+t.test('express-session\'s own MemoryStore works, including touch and destroy', async t => {
   const memory = new session.MemoryStore()
   const store = fromExpressStore(memory)
   const app = await makeApp({ store, idleTimeout: 0.2 }, { '/count': count, '/destroy': request => { request.session.destroy() } })
@@ -100,13 +100,13 @@ t.test('express-session\'s own MemoryStore works, touch and end included', async
   t.same(await all(), {})
 })
 
-t.test('a Keyv is a store as it is, for TypeScript too', async t => {
+t.test('a Keyv instance works directly as a store, also in TypeScript', async t => {
   const store: SessionStore = new Keyv()
   await store.set('id', '{}', 10_000)
   t.equal(await new StoreClient(store).get('id'), '{}')
 })
 
-t.test('what is no store is refused, by name', t => {
+t.test('a value that is not a store is rejected with the name of the option', t => {
   for (const wrong of [undefined, null, 'redis://127.0.0.1', {}, { get () {}, set () {} }]) {
     t.throws(() => denylist(wrong as never), { code: 'FST_SESSION_INVALID_OPTION', message: /"store" must be an object with the methods get, set, delete/ })
     t.throws(() => fromExpressStore(wrong as never), { code: 'FST_SESSION_INVALID_OPTION', message: /get, set, destroy/ })
@@ -114,7 +114,7 @@ t.test('what is no store is refused, by name', t => {
   t.end()
 })
 
-t.test('a denylist keeps nothing for a session that cannot come back', async t => {
+t.test('a denylist stores nothing for a session that has already expired', async t => {
   const keyv = new Keyv()
   const list = denylist(keyv)
   const info = { id: 'an-id', createdAt: new Date(), isNew: false, reason: null }

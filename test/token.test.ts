@@ -6,7 +6,7 @@ const mac = 'B'.repeat(42) + 'A'
 const parts = ['Fe26.2', 'id_1', 'ab12', iv, 'QUJDRA', '1790000000000', 'cd34', mac]
 const change = (at: number, value: string): string => parts.map((part, n) => n === at ? value : part).join('*')
 
-t.test('a token comes apart into its parts', async t => {
+t.test('a token is split into its parts', async t => {
   const token = parts.join('*')
   t.same(parseToken(token), {
     id: 'id_1', encryptionSalt: 'ab12', iv, ciphertext: 'QUJDRA', expiry: '1790000000000', integritySalt: 'cd34', mac, signed: parts.slice(0, 6).join('*')
@@ -18,7 +18,7 @@ t.test('a token comes apart into its parts', async t => {
   t.equal(expiryOf(parseToken(change(5, ''))!), Infinity)
 })
 
-t.test('what is not in the form of a seal, or not canonical base64url, is none', async t => {
+t.test('a string that is not in the form of a seal or not canonical base64url is not a token', async t => {
   const wrong = [
     '', 'Fe26.2', parts.slice(1).join('*'), `${parts.join('*')}*`, `${parts.join('*')}~2`, ` ${parts.join('*')}`, `${parts.join('*')}\n`,
     change(0, 'Fe26.1'), change(0, 'fe26.2'), change(1, 'a-b'), change(1, 'ü'), change(2, 'AB'), change(2, 'xyz'),

@@ -68,7 +68,7 @@ declare namespace sessionPlugin {
     /** `HttpOnly`; default `true` */
     httpOnly?: boolean | undefined
     /** `SameSite`; default `lax`. `true` is `strict`, `false` leaves it out, `none` needs `secure: true` */
-    sameSite?: 'lax' | 'strict' | 'none' | boolean | undefined
+    sameSite?: 'lax' | 'strict' | 'none' | 'Lax' | 'Strict' | 'None' | boolean | undefined
     /** `Secure`; default `true` where `NODE_ENV` is `production`, else `auto`, which follows `request.protocol` */
     secure?: boolean | 'auto' | undefined
     /** `Priority` (Chromium); default none */
@@ -104,10 +104,14 @@ declare namespace sessionPlugin {
     decode?: (text: string) => unknown
   }
 
-  /** Text of 32 characters or more, or exactly 32 bytes, which Iron uses as the raw key. */
+  /** A string of at least 32 characters, or exactly 32 bytes, which Iron uses as the raw key. */
   export type SecretValue = string | Uint8Array
-  /** A secret, with an id of your own (`\w+`) or without; without one, an id is derived from it. */
-  export type Secret = SecretValue | { id: string, secret: SecretValue }
+  /**
+   * A secret, with or without an id of your own (`\w+`, written into the seal); without one, an id is derived from the secret.
+   * `encryption` and `integrity` are Iron's two passwords; `interop: 'iron-session'` does not support them.
+   */
+  export type Secret =
+    SecretValue | { id: string, secret: SecretValue } | { id?: string | undefined, encryption: SecretValue, integrity: SecretValue }
 
   /** What a schema says of data: issues, or the data that it returns. */
   export type StandardSchemaResult = { readonly value: unknown, readonly issues?: undefined } | { readonly issues: readonly unknown[] }
@@ -124,8 +128,11 @@ declare namespace sessionPlugin {
 
   /** What `createSealer` takes; the plugin takes these too. */
   export interface SealerOptions {
-    /** One secret or several, newest first: the first seals, all unseal. Required */
-    secret: Secret | readonly Secret[] | undefined
+    /**
+     * Required. One secret or several, newest first: the first seals, all unseal. `undefined` after the first is skipped, so that an
+     * older secret may be missing from the environment
+     */
+    secret: Secret | ReadonlyArray<Secret | undefined> | undefined
     /** Name of the request's and the instance's decorator, bound into every seal; default `session` */
     sessionName?: string | undefined
     /** Seconds without use after which a session ends; default 1 209 600 (14 days) */
@@ -151,22 +158,38 @@ declare namespace sessionPlugin {
   /**
    * Where sessions may live beside the cookie. A Keyv instance is one as it is; `fromExpressStore` makes one of an
    * express-session store. Values are JSON text. A failure is to reject (or, as Keyv has it, to emit `error`): it
-   * becomes FST_SESSION_STORE.
+   * becomes FST_SESSION_STORE. `fastify-sealed-session/redis` and `fastify-sealed-session/postgres` have every method, and
+   * `fastify-sealed-session/store-test` has tests for one of your own.
    */
   export interface SessionStore {
     /** The value of an id, or `undefined` (or `null`) for an id that is not there or has expired */
     get(id: string): Promise<unknown>
-    /** Sets the value, and in how many milliseconds it expires; a whole number */
-    set(id: string, value: string, ttlMs: number): Promise<unknown>
-    /** Deletes the entry; that there is none is no failure */
+    /**
+     * Sets the value, and in how many milliseconds it expires; a whole number. With `user` the entry is that user's, any string;
+     * without it the entry is nobody's, whosever it was. A store without `find` ignores `user`
+     */
+    set(id: string, value: string, ttlMs: number, user?: string): Promise<unknown>
+    /** Deletes the entry; that there is none is no failure. A store with `find` tells whether there was one */
     delete(id: string): Promise<unknown>
-    /** Moves the expiry of an entry, if it is there. Without it, the value is set again */
+    /**
+     * Moves the expiry of an entry, if it is there; its user stays. A store with `find` tells whether it is there. Without it,
+     * the value is set again
+     */
     touch?(id: string, ttlMs: number): Promise<unknown>
     /**
      * Sets the value if the entry still has the previous one, at once, and tells whether it did. With it no change of
-     * another process is overwritten.
+     * another process is overwritten. `user` is as for `set`
      */
-    replace?(id: string, previous: string, value: string, ttlMs: number): Promise<boolean>
+    replace?(id: string, previous: string, value: string, ttlMs: number, user?: string): Promise<boolean>
+    /** All entries that a user has, with the time of their expiry in milliseconds since 1970; never one of another user */
+    find?(user: string): Promise<Array<{ id: string, value: string, expiresAt: number }>>
+    /** The values of several ids, in their order; `undefined` or `null` where there is none */
+    getMany?(ids: string[]): Promise<unknown[]>
+    /**
+     * Calls a listener with the id of each entry that `delete` has deleted, in any process, until the function that it resolves
+     * to is called. A message may be lost while the connection is broken; it is made again by itself
+     */
+    subscribe?(ended: (id: string) => void): Promise<() => Promise<void>>
   }
 
   /** What express-session's stores have in common: connect-redis, connect-pg-simple, MemoryStore and others. */
@@ -183,10 +206,11 @@ declare namespace sessionPlugin {
 
   /**
    * Tells whether a session has been revoked. `data` is the session's data, where there is any; it is a copy. The request is
-   * missing where a token is unsealed outside one.
+   * missing where a token is unsealed outside one. `user` is whose session it is, by `userOf`: a string that is different for each
+   * session name and user.
    */
   export type RevocationCheck =
-    (info: SessionInfo, request?: FastifyRequest, data?: SessionDataOf<SessionData>) => boolean | Promise<boolean>
+    (info: SessionInfo, request?: FastifyRequest, data?: SessionDataOf<SessionData>, user?: string) => boolean | Promise<boolean>
 
   /** A list of revoked sessions. `denylist(store)` makes one. */
   export interface RevocationList {
@@ -199,7 +223,12 @@ declare namespace sessionPlugin {
      * session had been revoked before; then its data does not go on. Without it, `check` and `revoke` are called in turn, which
      * cannot see a `revoke` of another process between the two
      */
-    supersede?(info: SessionInfo, successor: SessionInfo): Promise<boolean>
+    supersede?(info: SessionInfo, successor: SessionInfo, user?: string): Promise<boolean>
+    /**
+     * Called by `app.session.of(user).endAll()`: revokes all sessions of a user (as `check` gets it) that were created at `before` or
+     * earlier, but the one with the id `except`. At `until` none of their cookies opens any more
+     */
+    revokeUser?(user: string, mark: { before: Date, except?: string | undefined, until: Date }): Promise<void> | void
   }
 
   /** What the plugin takes. A wrong value or an unknown name rejects `app.ready()`. */
@@ -225,6 +254,17 @@ declare namespace sessionPlugin {
     storeTimeout?: number | undefined
     /** Tells whether a session has been revoked, at every request; or a list that can revoke too. Default none */
     isRevoked?: RevocationCheck | RevocationList | undefined
+    /**
+     * Whose a session is, by its data; `undefined` for nobody's. It is asked when a session is saved, with a copy of the data. With it,
+     * `app.session.of(user)` lists and ends the sessions of a user. It needs a `store` that can find (`redisStore`, `postgresStore`), or
+     * `isRevoked: denylist(store)`. Default none
+     */
+    userOf?: ((data: SessionDataOf<SessionData>) => string | undefined) | undefined
+    /**
+     * How many sessions a user may have, 1 or more: when a session becomes a user's, the least recently used of the user's others
+     * are ended beyond that. Needs `userOf` and a `store` that can find. Default: no limit
+     */
+    maxSessions?: number | undefined
     /** Add `Vary` and `Cache-Control` where the session was read or set; default `true` */
     cacheHeaders?: boolean | undefined
   }
@@ -312,6 +352,55 @@ declare namespace sessionPlugin {
      * @throws FST_SESSION_TOO_LARGE, FST_SESSION_NOT_SERIALIZABLE, FST_SESSION_NOT_REGISTERED, FST_SESSION_STORE
      */
     commit(request: FastifyRequest<any, any, any, any, any, any, any, any>, reply: AnyReply): Promise<string[]>
+    /**
+     * The sessions of a user, as `userOf` names users. Any part of the app may list and end them.
+     * @throws FST_SESSION_INVALID_OPTION where `user` is no string, or `userOf` is not set
+     */
+    of(user: string): UserSessions<Data>
+    /**
+     * A signal that aborts when the request's session ends: by `destroy()`, `regenerate()`, `of(user)`, or its expiry. For websockets
+     * and streams. This process notices at once; the end by another process is noticed at once where the store has `subscribe`, and
+     * otherwise at the next look-up.
+     * @param options.every seconds between two look-ups of the session; default 60
+     * @throws FST_SESSION_NOT_REGISTERED, FST_SESSION_STORE
+     */
+    signal(request: FastifyRequest<any, any, any, any, any, any, any, any>, options?: { every?: number | undefined }): AbortSignal
+  }
+
+  /** What `endAll` takes. */
+  export interface EndAllOptions {
+    /** The id of a session that lives on: `request.session.info.id` for the caller's own */
+    except?: string | undefined
+  }
+
+  /** A session of a user. */
+  export interface ListedSession<Data extends object = SessionData> {
+    /** `session.info.id` */
+    readonly id: string
+    /** When it was created or last regenerated */
+    readonly createdAt: Date
+    /** When it was last used, exact to ten minutes, or to half of the idle timeout where that is shorter */
+    readonly lastSeenAt: Date
+    /** When the store deletes it if it is not used again */
+    readonly expiresAt: Date
+    /** A copy of its data */
+    readonly data: SessionDataOf<Data>
+  }
+
+  /** The sessions of a user: `app.session.of(user)`. */
+  export interface UserSessions<Data extends object = SessionData> {
+    /** All of them, the last seen first. @throws FST_SESSION_STORE; FST_SESSION_INVALID_OPTION where only a denylist knows of sessions */
+    list(): Promise<Array<ListedSession<Data>>>
+    /**
+     * Ends one. `false` for an unknown id, and for another user's session. A denylist cannot tell whose an id is: it returns `false`
+     * only for a session that was revoked before. @throws FST_SESSION_STORE
+     */
+    end(id: string): Promise<boolean>
+    /**
+     * Ends all but `except`, those included that begin meanwhile, and returns how many; `NaN` where only a denylist knows of sessions.
+     * Where it rejects, it may have ended some; called again, it ends the rest. @throws FST_SESSION_STORE, FST_SESSION_INVALID_OPTION
+     */
+    endAll(options?: EndAllOptions): Promise<number>
   }
 
   /**

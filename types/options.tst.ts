@@ -68,7 +68,12 @@ describe('secret', () => {
     take({ secret: { id: 'k1', secret: bytes } })
     take({ secret: ['text', bytes, { id: 'k2', secret: 'text' }] })
     take({ secret: ['text', bytes] as const })
-    expect<Secret>().type.toBe<string | Uint8Array | { id: string, secret: string | Uint8Array }>()
+    take({ secret: ['text', process.env.OLD_SECRET] })
+    take({ secret: { encryption: 'text', integrity: bytes } })
+    expect<Secret>().type.toBe<
+      string | Uint8Array | { id: string, secret: string | Uint8Array } |
+      { id?: string | undefined, encryption: string | Uint8Array, integrity: string | Uint8Array }
+    >()
   })
 
   test('is nothing else', () => {
@@ -76,8 +81,8 @@ describe('secret', () => {
     take({ secret: 1 })
     // @ts-expect-error Type 'null' is not assignable to type
     take({ secret: null })
-    // @ts-expect-error Type 'undefined' is not assignable to type 'Secret'
-    take({ secret: ['text', process.env.OLD_SECRET] })
+    // @ts-expect-error Type '{ encryption: string; }' is not assignable to type
+    take({ secret: { encryption: 'text' } })
     // @ts-expect-error Type '{ secret: string; }' is not assignable to type
     take({ secret: { secret: 'text' } })
     // @ts-expect-error Type 'number' is not assignable to type 'string'
@@ -97,8 +102,9 @@ describe('cookie', () => {
     take({ secret, cookie: { expires: new Date() } })
     // @ts-expect-error 'signed' does not exist in type 'SessionCookieOptions'
     take({ secret, cookie: { signed: true } })
-    // @ts-expect-error Type '"Lax"' is not assignable to type
     take({ secret, cookie: { sameSite: 'Lax' } })
+    // @ts-expect-error Type '"lax "' is not assignable to type
+    take({ secret, cookie: { sameSite: 'lax ' } })
   })
 })
 

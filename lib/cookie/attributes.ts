@@ -46,8 +46,16 @@ function pick (given: SessionCookieOptions): SessionCookieOptions {
   return Object.fromEntries(NAMES.filter(name => given[name] !== undefined).map(name => [name, given[name]]))
 }
 
+/** In any case: `'Lax'` is how the attribute is written, and what other packages take. */
+function parseSameSite (given: SessionCookieOptions['sameSite'] = 'lax'): CookieAttributes['sameSite'] {
+  const sameSite = typeof given === 'string' ? given.toLowerCase() as 'lax' | 'strict' | 'none' : given
+  if (!['lax', 'strict', 'none', true, false].includes(sameSite)) throw invalid('cookie.sameSite', 'lax, strict, none, true or false', given)
+  return sameSite
+}
+
 function withRules (cookieName: string, given: SessionCookieOptions): CookieAttributes {
-  const { path = '/', domain, httpOnly = true, sameSite = 'lax', priority, partitioned = false } = given
+  const { path = '/', domain, httpOnly = true, priority, partitioned = false } = given
+  const sameSite = parseSameSite(given.sameSite)
   // RFC 6265, section 4.1.1: av-octets are visible characters and spaces but for the semicolon.
   if (typeof path !== 'string' || !/^\/[\x20-\x3a\x3c-\x7e]*$/.test(path)) throw invalid('cookie.path', 'a path that starts with /', path)
   if (domain !== undefined && !(typeof domain === 'string' && /^\.?[a-z\d]([a-z\d-]*[a-z\d])?(\.[a-z\d]([a-z\d-]*[a-z\d])?)*$/i.test(domain))) {
@@ -55,7 +63,6 @@ function withRules (cookieName: string, given: SessionCookieOptions): CookieAttr
   }
   parseBoolean('cookie.httpOnly', httpOnly)
   parseBoolean('cookie.partitioned', partitioned)
-  if (!['lax', 'strict', 'none', true, false].includes(sameSite)) throw invalid('cookie.sameSite', 'lax, strict, none, true or false', sameSite)
   if (![undefined, 'low', 'medium', 'high'].includes(priority)) throw invalid('cookie.priority', 'low, medium or high', priority)
 
   // Browsers know the prefixes in any case, and drop what breaks a rule: better to hear of it at boot.

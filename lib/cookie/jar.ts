@@ -14,8 +14,9 @@ export class CookieJar {
   /** How cookies are written with the registered attributes, plain and secure */
   readonly #plain: CookieFormat
   readonly #secure: CookieFormat
-  /** A secure cookie over plain HTTP is worth one warning, in production alone */
-  #warns = process.env.NODE_ENV === 'production'
+  /** Each warning is logged once per registration */
+  #hasWarnedOfProxy = false
+  #hasWarnedOfHttp = false
 
   constructor (config: SessionConfig, times: Lifetimes, serializeCookie: SerializeCookie) {
     this.#config = config
@@ -29,15 +30,28 @@ export class CookieJar {
   formatFor (request: FastifyRequest | undefined, override: CookieAttributes | undefined): CookieFormat {
     if (request === undefined) return this.#secure
     const attributes = override ?? this.#config.cookie
-    const secure = attributes.secure === 'auto' ? request.protocol === 'https' : attributes.secure
-    if (this.#warns && attributes.secure === true && request.protocol !== 'https') {
-      this.#warns = false
-      request.log.warn({ session: this.#config.sessionName },
-        'a secure session cookie was set over plain HTTP, and browsers will drop it. Behind a proxy that ends TLS, ' +
-        'set Fastify\'s trustProxy')
-    }
+    const isHttps = request.protocol === 'https'
+    if (!isHttps) this.#warnOfHttp(request, attributes)
+    const secure = attributes.secure === 'auto' ? isHttps : attributes.secure
     if (override !== undefined) return this.#format(override, secure)
     return secure ? this.#secure : this.#plain
+  }
+
+  /** Warns of a cookie that browsers will drop, or that is less protected than it could be. */
+  #warnOfHttp ({ headers, log }: FastifyRequest, { secure }: CookieAttributes): void {
+    const { sessionName } = this.#config
+    const forwarded = headers['x-forwarded-proto']
+    // From a trusted hop Fastify takes the last entry for the protocol: where that is https, the hop is not trusted.
+    if (forwarded !== undefined && /(?:^|,)\s*https\s*$/i.test(String(forwarded))) {
+      if (this.#hasWarnedOfProxy) return
+      this.#hasWarnedOfProxy = true
+      log.warn({ sessionName }, 'X-Forwarded-Proto says https, but Fastify does not trust the hop that sent it and treats the request as ' +
+        'plain HTTP. If a proxy terminates TLS, set Fastify\'s trustProxy')
+    } else if (secure === true && !this.#hasWarnedOfHttp) {
+      this.#hasWarnedOfHttp = true
+      log.warn({ sessionName }, 'A secure session cookie was set over plain HTTP. If a proxy terminates TLS, set Fastify\'s trustProxy; ' +
+        'otherwise browsers will not store the cookie, localhost excepted')
+    }
   }
 
   /** The `Set-Cookie` values for a token, `undefined` where it does not fit. */

@@ -1,17 +1,18 @@
 import { errors } from '../errors.js'
+import { suggest } from './suggestions.js'
 
-/** Above this many seconds (three thousand years) a Date could not hold the end. */
+/** The longest absolute timeout in seconds, about three thousand years: far beyond it, a Date could not hold the end. */
 export const MAX_SECONDS = 1e11
 
 /** The longest idle timeout in seconds, 400 days: browsers keep no cookie longer (RFC 6265bis, section 5.5). */
 export const MAX_IDLE = 34_560_000
 
-/** Characters of a secret that is a text, at least */
+/** The fewest characters of a secret that is a string. */
 export const MIN_SECRET = 32
 
-/** What was given, in a few words. A long text is not shown: it may be a secret that came to the wrong option. */
+/** What was given, in a few words. A long string is not shown: it may be a secret passed to the wrong option. */
 export function describe (value: unknown): string {
-  if (typeof value === 'string') return value.length < MIN_SECRET ? JSON.stringify(value) : `a text of ${value.length} characters`
+  if (typeof value === 'string') return value.length < MIN_SECRET ? JSON.stringify(value) : `a string of ${value.length} characters`
   if (Array.isArray(value)) return 'an array'
   if (typeof value === 'object' && value !== null) return 'an object'
   if (typeof value === 'function') return 'a function'
@@ -23,12 +24,12 @@ export function invalid (option: string, accepted: string, given: unknown): Erro
   return new errors.FST_SESSION_INVALID_OPTION(option, `must be ${accepted}; got ${describe(given)}`)
 }
 
-/** The error for an option that has no place here, with what to do instead. */
-export function refused (option: string, instead: string): Error {
-  return new errors.FST_SESSION_INVALID_OPTION(option, `is refused: ${instead}`)
+/** The error for an option that cannot be used here: why not, or what to use instead. */
+export function refused (option: string, fault: string): Error {
+  return new errors.FST_SESSION_INVALID_OPTION(option, `is invalid: ${fault}`)
 }
 
-/** Refuses names that nobody knows: a misspelt option must not pass in silence. */
+/** @throws FST_SESSION_INVALID_OPTION for an unknown name, since a misspelt option would otherwise be ignored silently */
 export function parseNames (option: string, given: unknown, known: readonly string[], more: readonly string[] = []): void {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw invalid(option, 'an object', given)
@@ -36,7 +37,7 @@ export function parseNames (option: string, given: unknown, known: readonly stri
   for (const name of Object.keys(given)) {
     if (known.includes(name) || more.includes(name)) continue
     const full = option === 'options' ? name : `${option}.${name}`
-    throw new errors.FST_SESSION_INVALID_OPTION(full, `is unknown; known are ${known.join(', ')}`)
+    throw new errors.FST_SESSION_INVALID_OPTION(full, `is unknown. ${suggest(full, name, known)}`)
   }
 }
 
@@ -60,13 +61,13 @@ export function parseTimeout (option: string, value: unknown, accepted = 'a numb
 
 /** An idle timeout in seconds. */
 export function parseIdleTimeout (option: string, value: unknown, accepted = 'a number of seconds above 0'): number {
-  if (typeof value === 'number' && value > MAX_IDLE) throw invalid(option, `at most ${MAX_IDLE} (400 days; seconds, not milliseconds?)`, value)
+  if (typeof value === 'number' && value > MAX_IDLE) throw invalid(option, `at most ${MAX_IDLE} (400 days; is it in seconds, not milliseconds?)`, value)
   return parseTimeout(option, value, accepted)
 }
 
 export type Check = (option: string, value: unknown) => unknown
 
-/** Refuses whatever is not among these. */
+/** A check that throws unless the value is one of these. */
 export const oneOf = (...names: Array<string | false>): Check => (option, value) => {
   if (!names.includes(value as string)) throw invalid(option, names.join(' or '), value)
 }

@@ -27,11 +27,11 @@ export function parseIron (iron: IronOptions | undefined, keyring: Keyring, inte
   if (interop === 'iron-session') throw refused('iron', 'iron-session knows Iron\'s default parameters only')
   const copy = parseGroup('iron', iron, IRON) as IronOptions
   for (const group of ['encryption', 'integrity'] as const) {
-    const shortest = Math.min(...keyring.all.map(({ secret }) => typeof secret === 'string' ? secret.length : Infinity))
+    const shortest = Math.min(...keyring.all.map(({ [group]: secret }) => typeof secret === 'string' ? secret.length : Infinity))
     const least = copy[group]?.minPasswordlength ?? 0
     if (least > shortest) throw invalid(`iron.${group}.minPasswordlength`, `at most ${shortest}, the length of the shortest secret`, least)
   }
-  if (copy.encryption?.algorithm === 'aes-128-ctr' && keyring.all.some(({ secret }) => typeof secret !== 'string')) {
+  if (copy.encryption?.algorithm === 'aes-128-ctr' && keyring.all.some(({ encryption }) => typeof encryption !== 'string')) {
     throw refused('iron.encryption.algorithm', 'aes-128-ctr cannot use a secret of 32 bytes')
   }
   return Object.keys(copy).length === 0 ? undefined : copy

@@ -9,7 +9,7 @@ import { parseIron } from './iron-options.js'
 import { Keyring } from '../seal/keyring.js'
 import { validate } from '../schema.js'
 import { parseSecrets } from './secrets.js'
-import { parseStore, STORE_METHODS } from '../store/client.js'
+import { canFind, parseStore, STORE_METHODS } from '../store/client.js'
 
 /** What sealing needs to know; made by `parseSealerOptions`. */
 export interface SealerConfig {
@@ -38,12 +38,14 @@ export interface SessionConfig extends SealerConfig {
   /** Seconds */
   readonly storeTimeout: number
   readonly isRevoked: RevocationCheck | RevocationList | undefined
+  readonly userOf: SessionOptions['userOf']
+  readonly maxSessions: number | undefined
 }
 
 const SEALER_NAMES = ['secret', 'sessionName', 'idleTimeout', 'absoluteTimeout', 'interop', 'iron', 'schema', 'cacheSize']
 export const PLUGIN_NAMES = [
   ...SEALER_NAMES, 'cookieName', 'cookie', 'rolling', 'persistent', 'maxCookies', 'cacheHeaders',
-  'store', 'storage', 'storeTimeout', 'isRevoked'
+  'store', 'storage', 'storeTimeout', 'isRevoked', 'userOf', 'maxSessions'
 ]
 /** Fastify's own, which it hands on to every plugin. */
 const FASTIFY_NAMES = ['prefix', 'logLevel', 'logSerializers']
@@ -62,6 +64,7 @@ export function parseSessionOptions (options: SessionOptions): SessionConfig {
     cookieName = sealing.sessionName, cookie = {}, rolling = true, persistent = true, maxCookies = 1, cacheHeaders = true,
     storeTimeout = 5 // seconds
   } = options
+  const storage = parseStorage(options)
   return Object.freeze({
     ...sealing,
     cookieName: parseCookieName(cookieName),
@@ -71,10 +74,35 @@ export function parseSessionOptions (options: SessionOptions): SessionConfig {
     maxCookies: parseInteger('maxCookies', maxCookies, 1, 8),
     cacheHeaders: parseBoolean('cacheHeaders', cacheHeaders),
     store: options.store === undefined ? undefined : parseStore('store', options.store, STORE_METHODS),
-    storage: parseStorage(options),
+    storage,
     storeTimeout: parseStoreTimeout(storeTimeout),
-    isRevoked: parseRevocation(options.isRevoked)
+    isRevoked: parseRevocation(options.isRevoked),
+    userOf: parseUserOf(options, storage),
+    maxSessions: parseMaxSessions(options, storage)
   })
+}
+
+/** Whether the store can find the sessions of a user, and all of them are there. */
+export function findsUsers ({ store, storage }: { store?: SessionStore | undefined, storage: SealerConfig['storage'] }): boolean {
+  return store !== undefined && storage === 'store' && canFind(store)
+}
+
+function parseUserOf ({ userOf, store, isRevoked }: SessionOptions, storage: SealerConfig['storage']): SessionConfig['userOf'] {
+  if (userOf === undefined) return undefined
+  if (typeof userOf !== 'function') throw invalid('userOf', 'a function that returns a string or undefined', userOf)
+  if (findsUsers({ store, storage })) return userOf
+  if (typeof (Object(isRevoked) as Partial<RevocationList>).revokeUser === 'function') return userOf
+  throw refused('userOf', storage === 'overflow'
+    ? 'with storage: \'overflow\' the store does not know of all sessions. Add isRevoked: denylist(store), or choose storage: \'store\''
+    : 'nothing here can find the sessions of a user. Use a store that can (redisStore of fastify-sealed-session/redis, postgresStore of ' +
+      'fastify-sealed-session/postgres), or, for sessions in cookies, isRevoked: denylist(store)')
+}
+
+function parseMaxSessions ({ maxSessions, userOf, store }: SessionOptions, storage: SealerConfig['storage']): number | undefined {
+  if (maxSessions === undefined) return undefined
+  if (userOf === undefined) throw refused('maxSessions', 'it needs userOf, which tells whose a session is')
+  if (!findsUsers({ store, storage })) throw refused('maxSessions', 'it needs a store that can find the sessions of a user: redisStore and postgresStore can')
+  return parseInteger('maxSessions', maxSessions, 1, 1e6)
 }
 
 function parseStorage ({ store, interop, storage = store === undefined ? 'cookie' : 'store' }: SessionOptions): SealerConfig['storage'] {

@@ -38,8 +38,8 @@ export class IronEngine implements Engine {
     const Iron = await load()
     const options = this.#optionsOver(Iron.defaults)
     const now = Date.now() + options.localtimeOffsetMsec
-    const { id, secret } = this.#keyring.newest
-    return await Iron.seal(sealed, { id, secret }, { ...options, ttl: expiresAt - now })
+    const { id, encryption, integrity } = this.#keyring.newest
+    return await Iron.seal(sealed, { id, encryption, integrity }, { ...options, ttl: expiresAt - now })
   }
 
   async open (token: Token): Promise<Opened> {
@@ -50,10 +50,11 @@ export class IronEngine implements Engine {
     for (const key of candidates) {
       if (!hasSaltsFor(key, token)) continue
       reason = 'tampered'
+      const { encryption, integrity } = key
       const sealed = `${token.signed}*${token.integritySalt}*${token.mac}`
       let text: string
       try {
-        text = await Iron.unseal(sealed, key.secret, options) as string
+        text = await Iron.unseal(sealed, { [token.id || 'default']: { encryption, integrity } }, options) as string
       } catch {
         continue
       }

@@ -30,19 +30,19 @@ class SaltedKeys {
   readonly encryptionSalt: string
   readonly integritySalt: string
   readonly integrity: MacKey
-  readonly #secret: SecretValue
+  readonly #encryption: SecretValue
   #cipher: CipherKey | undefined
 
-  constructor (secret: SecretValue, encryptionSalt: string, integritySalt: string) {
-    this.#secret = secret
+  constructor ({ encryption, integrity }: Key, encryptionSalt: string, integritySalt: string) {
+    this.#encryption = encryption
     this.encryptionSalt = encryptionSalt
     this.integritySalt = integritySalt
-    this.integrity = new MacKey(derive(secret, integritySalt))
+    this.integrity = new MacKey(derive(integrity, integritySalt))
   }
 
   /** Derived when it is first asked for: a forged seal never gets that far. */
   get cipher (): CipherKey {
-    this.#cipher ??= new CipherKey(derive(this.#secret, this.encryptionSalt))
+    this.#cipher ??= new CipherKey(derive(this.#encryption, this.encryptionSalt))
     return this.#cipher
   }
 
@@ -53,6 +53,11 @@ class SaltedKeys {
 
 function derive (secret: SecretValue, salt: string): Uint8Array {
   return typeof secret === 'string' ? pbkdf2Sync(secret, salt, 1, 32, 'sha1') : secret
+}
+
+/** A raw key has none. */
+function newSalt (secret: SecretValue): string {
+  return typeof secret === 'string' ? randomBytes(32).toString('hex') : ''
 }
 
 /** One secret, and the keys derived from it for the salts of other nodes and epochs. */
@@ -68,15 +73,15 @@ class KeySchedule {
 
   keys ({ encryptionSalt, integritySalt }: Token): SaltedKeys {
     if (this.#last?.fit(encryptionSalt, integritySalt)) return this.#last
-    const known = this.#known.get(integritySalt)
-    return known?.fit(encryptionSalt, integritySalt) ? known : new SaltedKeys(this.key.secret, encryptionSalt, integritySalt)
+    const known = this.#known.get(integritySalt || encryptionSalt)
+    return known?.fit(encryptionSalt, integritySalt) ? known : new SaltedKeys(this.key, encryptionSalt, integritySalt)
   }
 
   /** For keys of verified seals alone, so that a stranger's salts cannot push others out. */
   keep (keys: SaltedKeys): void {
     if (keys === this.#last) return
     this.#last = keys
-    this.#known.set(keys.integritySalt, keys)
+    this.#known.set(keys.integritySalt || keys.encryptionSalt, keys)
   }
 
   /**
@@ -84,7 +89,7 @@ class KeySchedule {
    * derives its keys once an epoch, not with every seal.
    */
   epoch (): Epoch {
-    const keys = new SaltedKeys(this.key.secret, this.#salt(), this.#salt())
+    const keys = new SaltedKeys(this.key, newSalt(this.key.encryption), newSalt(this.key.integrity))
     this.keep(keys)
     return {
       prefix: `Fe26.2*${this.key.id}*${keys.encryptionSalt}*`,
@@ -94,10 +99,6 @@ class KeySchedule {
       born: Date.now(),
       seals: 0
     }
-  }
-
-  #salt (): string {
-    return typeof this.key.secret === 'string' ? randomBytes(32).toString('hex') : ''
   }
 }
 

@@ -1,12 +1,15 @@
 import { createHmac } from 'node:crypto'
 import type { SecretValue, SessionReason } from '../../types/index.js'
 
-/** One secret under the id that its seals carry. Bytes are the raw key, text goes through PBKDF2. */
+/** One secret under the id that its seals carry. Bytes are the raw key, a string goes through PBKDF2. */
 export interface Key {
   readonly id: string
-  /** Whether the id is ours, the app having given none */
+  /** Whether the id is derived, because the app gave none */
   readonly nameless?: true
-  readonly secret: SecretValue
+  /** The secret that encrypts */
+  readonly encryption: SecretValue
+  /** The secret of the MAC: the same one, unless the app gave two */
+  readonly integrity: SecretValue
 }
 
 /** The secrets of one registration: the newest seals, all of them unseal. */
@@ -38,12 +41,16 @@ export class Keyring {
   }
 }
 
+const LABEL = 'fastify-sealed-session key id'
+
 /**
  * The id of a secret that was given without one: 40 bits of a one-way fingerprint, so that every node that
- * holds the secret names it alike and rotation is one look-up.
+ * holds the secret derives the same id, and rotation is one look-up.
  */
-export function fingerprint (secret: SecretValue): string {
-  return createHmac('sha256', secret).update('fastify-sealed-session key id').digest('hex').slice(0, 10)
+export function fingerprint (encryption: SecretValue, integrity: SecretValue): string {
+  const hmac = createHmac('sha256', encryption).update(LABEL)
+  if (encryption !== integrity) hmac.update(createHmac('sha256', integrity).update(LABEL).digest())
+  return hmac.digest('hex').slice(0, 10)
 }
 
 /** What documentations of session packages show as a secret: everybody knows these. */

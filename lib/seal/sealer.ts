@@ -33,9 +33,10 @@ export interface Verified {
 /**
  * A token's session. `data` is parsed anew every time and belongs to the caller. Where there is an entry in the store, `raw` is what
  * the store returned, and `sealIdle` the session's own idle timeout when its cookie was sealed: the entry may have changed it since.
+ * `seenAt` is when the entry was written, in milliseconds since 1970, where sessions are listed.
  */
 export type Loaded =
-  { ok: true, verified: Verified, data: object, entry?: { raw: string, sealIdle: Idle } } |
+  { ok: true, verified: Verified, data: object, entry?: { raw: string, sealIdle: Idle, seenAt: number | undefined } } |
   { ok: false, reason: SessionReason }
 
 /** Characters of base64url */

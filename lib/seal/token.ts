@@ -1,4 +1,5 @@
 import { VERSION_SUFFIX } from './interop.js'
+import type { SecretValue } from '../../types/index.js'
 import type { Key } from './keyring.js'
 
 /** The parts of `Fe26.2*id*saltE*iv*ciphertext*expiry*saltI*mac`, as text. */
@@ -46,10 +47,13 @@ function isCanonical (base64url: string): boolean {
   }
 }
 
-/** Whether a token has the salts that its kind of key has: one each with a text, none with a raw key. */
-export function hasSaltsFor (key: Key, token: Token): boolean {
-  const raw = typeof key.secret !== 'string'
-  return (token.encryptionSalt === '') === raw && (token.integritySalt === '') === raw
+/** Whether a token has the salts that its key needs: one for each half that is a string, none for one that is a raw key. */
+export function hasSaltsFor ({ encryption, integrity }: Key, { encryptionSalt, integritySalt }: Token): boolean {
+  return (encryptionSalt === '') === isRaw(encryption) && (integritySalt === '') === isRaw(integrity)
+}
+
+function isRaw (secret: SecretValue): boolean {
+  return typeof secret !== 'string'
 }
 
 /** When a token expires, in milliseconds since 1970; never is Infinity. */

@@ -14,6 +14,7 @@ import type { MaybePromise } from '../then.js'
 import { onRejection } from './policy.js'
 import { Session } from './session.js'
 import { Identity, SessionState } from './state.js'
+import { UnknownKeys } from './unknown-keys.js'
 import { openUnread } from './unread.js'
 
 const NONE: Found = { candidates: [], parts: 0, more: false }
@@ -23,6 +24,7 @@ export class Loader {
   readonly #config: SessionConfig
   readonly #sealer: SessionSealer
   readonly #keeper: Keeper | undefined
+  readonly #unknownKeys = new UnknownKeys()
 
   constructor (config: SessionConfig, sealer: SessionSealer, keeper: Keeper | undefined) {
     this.#config = config
@@ -76,7 +78,7 @@ export class Loader {
     const { id, createdAt, idle, kept } = this.#identify(verified)
     const found = await keeper.find({ id, createdAt, idle, kept: kept! }, verified.expiresAt, request, deadline)
     if (!found.ok) return found
-    const { entry, raw } = found
+    const { entry, raw, seenAt } = found
     if (entry === undefined) return { ok: true, verified, data }
     const stored = JSON.parse(entry.text) as object
     const fitting = findReservedKey(stored) === undefined ? this.#sealer.fit(stored) : undefined
@@ -84,7 +86,7 @@ export class Loader {
     // A cookie that has the data too lags behind where another request has changed the entry.
     const stale = verified.stale || (!verified.envelope.stored && verified.envelope.text !== entry.text)
     const envelope = { ...verified.envelope, text: entry.text, idle: entry.idle }
-    return { ok: true, verified: { ...verified, envelope, stale }, data: fitting, entry: { raw: raw!, sealIdle: verified.envelope.idle } }
+    return { ok: true, verified: { ...verified, envelope, stale }, data: fitting, entry: { raw: raw!, sealIdle: verified.envelope.idle, seenAt } }
   }
 
   #try (
@@ -95,6 +97,7 @@ export class Loader {
     return then(this.open(token, request, deadline), loaded => {
       const { sessionName } = this.#config
       if (loaded.ok) {
+        this.#unknownKeys.opened()
         const { id, text } = loaded.verified.envelope
         if (listens('loaded')) tell('loaded', sessionName, request, { id, bytes: Buffer.byteLength(text) })
         return Session.open(this.#arrive(found, this.#identify(loaded.verified, loaded.entry), false, null), loaded.data)
@@ -102,7 +105,9 @@ export class Loader {
       const { reason } = loaded
       reasons.push(reason)
       if (listens('rejected')) tell('rejected', sessionName, request, { reason })
-      request.log.debug({ session: sessionName, reason }, 'session cookie rejected')
+      request.log.debug({ sessionName, reason }, 'session cookie rejected')
+      // Once per request, however many cookies it brings.
+      if (nth === 0 && reason === 'unknown-key') this.#unknownKeys.rejected(sessionName, request)
       return this.#try(request, found, nth + 1, reasons, deadline)
     })
   }
@@ -119,7 +124,7 @@ export class Loader {
     const sealIdle = entry === undefined ? idle : entry.sealIdle
     // A seal that never expires says nothing of when it was made.
     const sealedAt = expiresAt - this.#sealer.times.idleTimeout(sealIdle)
-    return new Identity('cookie', createdAt, id, { text, idle, stored, entryUntil, raw: entry?.raw, expiresAt, sealedAt, isStale: stale })
+    return new Identity('cookie', createdAt, id, { text, idle, stored, entryUntil, raw: entry?.raw, seenAt: entry?.seenAt, expiresAt, sealedAt, isStale: stale })
   }
 
   #arrive ({ parts }: Found, session: Identity | undefined, isRejected: boolean, reason: SessionReason | null): SessionState {

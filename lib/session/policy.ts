@@ -28,7 +28,7 @@ export interface Facts {
   readonly isChanged: boolean
   /** Whether it has no data */
   readonly isEmpty: boolean
-  /** Whether its cookie is to be sealed anew by now: an older secret, or half of its time gone */
+  /** Whether its cookie or its entry is to be written anew by now: an older secret, half of its time gone, or not seen for long */
   readonly isDue: boolean
   /** Which cookie the client holds: none that is ours to clear, one of this session, one that was rejected for good, or some other */
   readonly cookie: 'none' | 'own' | 'rejected' | 'other'

@@ -10,6 +10,7 @@ import type { SessionConfig } from '../options/options.js'
 import type { SessionSealer } from '../seal/sealer.js'
 import { randomId } from '../seal/random.js'
 import { Deadline } from '../store/deadline.js'
+import type { Endings } from '../store/endings.js'
 import type { Keeper, Kept, Order, Outcome, Place, Seals, Subject } from '../store/keeper.js'
 import { merge } from '../store/merge.js'
 import type { Content } from '../store/merge.js'
@@ -42,8 +43,10 @@ export class Saver {
   readonly #sealer: SessionSealer
   readonly #keeper: Keeper | undefined
   readonly #jar: CookieJar
+  readonly #endings: Endings
 
-  constructor (config: SessionConfig, sealer: SessionSealer, keeper: Keeper | undefined, jar: CookieJar) {
+  constructor (config: SessionConfig, sealer: SessionSealer, keeper: Keeper | undefined, jar: CookieJar, endings: Endings) {
+    this.#endings = endings
     this.#config = config
     this.#sealer = sealer
     this.#keeper = keeper
@@ -67,7 +70,7 @@ export class Saver {
         reply.code((error as { statusCode?: number }).statusCode ?? 500)
         throw error
       }
-      request.log.debug({ session: this.#config.sessionName, err: error }, 'session not saved')
+      request.log.debug({ sessionName: this.#config.sessionName, err: error }, 'session not saved')
       return undefined
     })
     return saving instanceof Promise ? saving : undefined
@@ -181,6 +184,7 @@ export class Saver {
     state.failure = undefined
     const lines = this.#noteOutcome(state, plan, outcome, request, reply)
     for (const { session: { id }, by } of plan.past) {
+      this.#endings.announce(id)
       if (listens('destroyed')) tell('destroyed', this.#config.sessionName, request, { id, by })
     }
     return lines
@@ -203,12 +207,13 @@ export class Saver {
       case 'gone':
         session.standing = 'gone'
         state.holds = 'newer'
-        request.log.warn({ session: this.#config.sessionName }, 'another request ended the session meanwhile: the change is lost')
+        this.#endings.announce(session.id)
+        request.log.warn({ sessionName: this.#config.sessionName }, 'another request ended the session meanwhile: the change is lost')
         break
       case 'dropped':
         adopt(state, plan, EMPTY)
         state.holds = 'newer'
-        request.log.warn({ session: this.#config.sessionName }, DROPPED)
+        request.log.warn({ sessionName: this.#config.sessionName }, DROPPED)
         break
       case 'late':
         state.toldText = plan.text
@@ -237,7 +242,7 @@ export class Saver {
     session.id = id
     if (session.idle === plan.idle) session.idle = kept.idle
     if (kept.text !== plan.text) adopt(state, plan, kept.text)
-    if (hasDropped) request.log.warn({ session: this.#config.sessionName }, DROPPED)
+    if (hasDropped) request.log.warn({ sessionName: this.#config.sessionName }, DROPPED)
     if (set === undefined) return this.#vary(request, reply)
     state.parts = set.parts
     state.isSet = state.current === session
@@ -293,7 +298,7 @@ export class Saver {
     const advice = this.#config.store === undefined
       ? 'It is kept in a cookie, which needs a header: change it before the response, the stream or the websocket\'s handshake is sent, or use a store'
       : 'Change it earlier, or save it with `await app.session.commit(request, reply)` before the response, the stream or the websocket ends'
-    request.log.warn({ session: this.#config.sessionName }, `the session changed after the response headers were sent: the change is lost. ${advice}`)
+    request.log.warn({ sessionName: this.#config.sessionName }, `the session changed after the response headers were sent: the change is lost. ${advice}`)
   }
 }
 

@@ -1,13 +1,16 @@
 import type { ResponseCookieOptions, SessionInfo, SessionReason } from '../../types/index.js'
 import { overrideAttributes } from '../cookie/attributes.js'
 import type { CookieAttributes } from '../cookie/attributes.js'
-import { EMPTY } from '../json.js'
+import { EMPTY, hasFunction } from '../json.js'
 import type { Idle, Lifetimes } from '../lifetimes.js'
 import { parseIdleTimeout } from '../options/checks.js'
 import type { SessionConfig } from '../options/options.js'
 import { randomId } from '../seal/random.js'
 import type { Sealed, Subject } from '../store/keeper.js'
 import type { Facts, Status } from './policy.js'
+
+/** How exact the time is at which a listed session was seen last, in milliseconds: a read within it writes nothing. */
+const SEEN_AFTER = 600_000
 
 /** What a request brought. It never changes. */
 export interface Arrival {
@@ -133,6 +136,13 @@ export class SessionState {
     return kept.isStale || (this.#config.rolling && this.#times.now() > (kept.sealedAt + kept.expiresAt) / 2)
   }
 
+  /** Whether its entry is to be written anew, so that it says when the session was seen last. */
+  get isUnseen (): boolean {
+    const { idle, kept } = this.current
+    if (kept?.seenAt === undefined || !this.#config.rolling) return false
+    return this.#times.now() > kept.seenAt + Math.min(SEEN_AFTER, this.#times.idleTimeout(idle) / 2)
+  }
+
   get changed (): boolean {
     if (this.current.standing !== 'live') return false
     return this.status !== 'unmodified' || this.text() !== this.savedText
@@ -147,10 +157,14 @@ export class SessionState {
     return this.current.kept?.text ?? EMPTY
   }
 
-  /** The data as JSON without the checks; `undefined` where JSON refuses it, which differs from any string. */
+  /**
+   * The data as JSON without the checks; `undefined` where it has none, which differs from any string. What JSON drops would pass
+   * for unchanged data, so that is looked for here; changed data is checked when it is saved.
+   */
   text (): string | undefined {
     try {
-      return JSON.stringify(this.session)
+      const text = JSON.stringify(this.session)
+      return text === this.savedText && hasFunction(this.session) ? undefined : text
     } catch {
       return undefined
     }
@@ -163,7 +177,7 @@ export class SessionState {
       standing: this.current.standing,
       isChanged: text !== this.savedText,
       isEmpty: text === EMPTY,
-      isDue: this.isDue,
+      isDue: this.isDue || this.isUnseen,
       cookie: this.parts === 0 || this.holds === 'newer' ? 'none' : this.holds
     }
   }

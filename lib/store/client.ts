@@ -16,8 +16,24 @@ export function parseStore<Store extends object> (option: string, store: Store, 
 
 export const STORE_METHODS: readonly string[] = ['get', 'set', 'delete']
 
-/** Keyv's `getRaw`, which does not hide the failures of its adapter as its `get` does. */
-interface Raw { getRaw? (id: string): Promise<{ value?: unknown } | null | undefined> }
+/** Keyv's `getRaw` and `getManyRaw`, which do not hide the failures of its adapter as its `get` and `getMany` do. */
+interface Raw {
+  getRaw? (id: string): Promise<{ value?: unknown } | null | undefined>
+  getManyRaw? (ids: string[]): Promise<Array<{ value?: unknown } | null | undefined>>
+}
+
+/** An entry of a user, as the store has it. */
+export interface FoundEntry {
+  readonly id: string
+  readonly value: string
+  /** Milliseconds since 1970 */
+  readonly expiresAt: number
+}
+
+/** Whether a store can find the entries of a user. Such a store also tells whether `delete` and `touch` have met an entry. */
+export function canFind (store: SessionStore): store is SessionStore & Required<Pick<SessionStore, 'find'>> {
+  return typeof store.find === 'function'
+}
 
 /** Stands for a value that is there and cannot be decoded; it is no session. */
 const UNDECODABLE = 'null'
@@ -33,6 +49,8 @@ function asText (value: unknown): string | undefined {
 export class StoreClient {
   readonly canTouch: boolean
   readonly canReplace: boolean
+  /** Whether the store can find the entries of a user, and `delete` tells whether there was an entry */
+  readonly canFind: boolean
   readonly #store: SessionStore & Raw
   readonly #reports: Reports | undefined
 
@@ -40,6 +58,7 @@ export class StoreClient {
     this.#store = store
     this.canTouch = typeof store.touch === 'function'
     this.canReplace = typeof store.replace === 'function'
+    this.canFind = canFind(store)
     this.#reports = Reports.of(store)
   }
 
@@ -58,15 +77,46 @@ export class StoreClient {
     }
   }
 
-  async set (id: string, value: string, ttlMs: number, deadline?: Deadline): Promise<void> {
-    await this.#call('set', deadline, async () => {
-      // Keyv's sign of a failure
-      if (await this.#store.set(id, value, ttlMs) === false) throw new Error('the store answered false')
+  /** The values of several ids, in one call where the store has one for it. */
+  async getMany (ids: string[], deadline?: Deadline): Promise<Array<string | undefined>> {
+    const store = this.#store
+    if (typeof store.getMany !== 'function') return await Promise.all(ids.map(async id => await this.get(id, deadline)))
+    return await this.#call('getMany', deadline, async () => {
+      const values = typeof store.getManyRaw === 'function'
+        ? (await store.getManyRaw(ids)).map(found => found?.value)
+        : await store.getMany!(ids)
+      if (!Array.isArray(values) || values.length !== ids.length) throw new Error('getMany did not return one value for each id')
+      return values.map(asText)
     })
   }
 
-  async delete (id: string, deadline?: Deadline): Promise<void> {
-    await this.#call('delete', deadline, async () => await this.#store.delete(id))
+  /** @param user whose the entry is; without one it is nobody's */
+  async set (id: string, value: string, ttlMs: number, deadline?: Deadline, user?: string): Promise<void> {
+    await this.#call('set', deadline, async () => {
+      const answer = await (user === undefined ? this.#store.set(id, value, ttlMs) : this.#store.set(id, value, ttlMs, user))
+      // Keyv's sign of a failure
+      if (answer === false) throw new Error('the store answered false')
+    })
+  }
+
+  /** Whether there was an entry; `true` also where the store does not tell. */
+  async delete (id: string, deadline?: Deadline): Promise<boolean> {
+    const answer = await this.#call('delete', deadline, async () => {
+      const answer = await this.#store.delete(id)
+      // Who has ended a session depends on the answer.
+      if (this.canFind && typeof answer !== 'boolean' && typeof answer !== 'number') throw new Error('a store with find must return from delete whether there was an entry')
+      return answer
+    })
+    return !this.canFind || answer === true || (typeof answer === 'number' && answer > 0)
+  }
+
+  /** The entries of a user. Only where `canFind`. */
+  async find (user: string, deadline?: Deadline): Promise<readonly FoundEntry[]> {
+    return await this.#call('find', deadline, async () => {
+      const found: unknown = await this.#store.find!(user)
+      if (!Array.isArray(found)) throw new Error('find did not return an array')
+      return found as FoundEntry[]
+    })
   }
 
   /** Whether there was an entry; `true` also where the store does not tell. Only where `canTouch`. */
@@ -76,8 +126,10 @@ export class StoreClient {
   }
 
   /** Whether the entry still was `previous`. Only where `canReplace`. */
-  async replace (id: string, previous: string, value: string, ttlMs: number, deadline?: Deadline): Promise<boolean> {
-    const answer: unknown = await this.#call('replace', deadline, async () => await this.#store.replace!(id, previous, value, ttlMs))
+  async replace (id: string, previous: string, value: string, ttlMs: number, deadline?: Deadline, user?: string): Promise<boolean> {
+    const answer: unknown = await this.#call('replace', deadline, async () => await (user === undefined
+      ? this.#store.replace!(id, previous, value, ttlMs)
+      : this.#store.replace!(id, previous, value, ttlMs, user)))
     return answer === true || answer === 1
   }
 
@@ -145,7 +197,13 @@ class Reports {
     }
     const error = call.error ?? stray()
     // An entry that was found proves that the call did not fail.
-    if (error !== undefined && (name !== 'get' || answer === undefined || answer === null)) throw unavailable(name, 'failed', error)
+    if (error !== undefined && !isAllThere(name, answer)) throw unavailable(name, 'failed', error)
     return answer
   }
+}
+
+/** Whether a call for entries has found all of them. */
+function isAllThere (name: string, answer: unknown): boolean {
+  if (name === 'get') return answer !== undefined && answer !== null
+  return name === 'getMany' && (answer as unknown[]).every(value => value !== undefined)
 }

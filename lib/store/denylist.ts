@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { RevocationList, SessionInfo, SessionStore } from '../../types/index.js'
 import { parseStore, STORE_METHODS, StoreClient } from './client.js'
 
@@ -21,9 +22,33 @@ export function denylist (store: SessionStore): RevocationList {
     if (left > 0) await client.set(key, value, left)
   }
 
+  /** Whether a session was revoked, by itself or with all sessions of its user: one look-up, where the store has `getMany`. */
+  async function isEnded ({ id, createdAt }: SessionInfo, user: string | undefined): Promise<boolean> {
+    if (user === undefined) return await client.get(revoked(id)) !== undefined
+    const [own, mark] = await client.getMany([revoked(id), marked(user)])
+    if (own !== undefined) return true
+    if (mark === undefined) return false
+    const { before, except, always } = decodeMark(mark)
+    return createdAt.getTime() <= (id === except ? always : before)
+  }
+
+  /** Marks a user, unless another process has changed the mark meanwhile. */
+  async function mark (user: string, before: number, except: string | undefined, until: Date): Promise<boolean> {
+    const key = marked(user)
+    const raw = await client.get(key)
+    const old = raw === undefined ? NO_MARK : decodeMark(raw)
+    // A session that an earlier mark has ended stays ended, also where it is spared now.
+    const always = old.except === except ? old.always : Math.max(old.before, old.always)
+    const value = JSON.stringify({ before: Math.max(before, old.before), except, always } satisfies UserMark)
+    const left = Math.ceil(until.getTime() - Date.now())
+    if (raw !== undefined && client.canReplace) return await client.replace(key, raw, value, left)
+    await client.set(key, value, left)
+    return true
+  }
+
   const list: RevocationList = {
-    async check ({ id }) {
-      return await client.get(revoked(id)) !== undefined
+    async check (info, _request, _data, user) {
+      return await isEnded(info, user)
     },
 
     async revoke (info) {
@@ -37,12 +62,16 @@ export function denylist (store: SessionStore): RevocationList {
 
     // Each side writes its own mark first and reads the other's then, so at least one of them sees the other (Dekker). Of
     // several requests that supersede one session, the one whose mark stays has done so.
-    async supersede (info, { id, expiresAt }) {
+    async supersede (info, { id, expiresAt }, user) {
       const mark = `${id} ${expiresAt.getTime()}`
       await set(successorOf(info.id), mark, info)
-      if (await client.get(revoked(info.id)) !== undefined) return false
+      if (await isEnded(info, user)) return false
       await set(revoked(info.id), '1', info)
       return await client.get(successorOf(info.id)) === mark
+    },
+
+    async revokeUser (user, { before, except, until }) {
+      while (!await mark(user, before.getTime(), except, until));
     }
   }
   lists.set(store, list)
@@ -51,6 +80,30 @@ export function denylist (store: SessionStore): RevocationList {
 
 const revoked = (id: string): string => `revoked:${id}`
 const successorOf = (id: string): string => `successor:${id}`
+/** Hashed: the name of a user may be long, and have characters that a store does not take in a key. */
+const marked = (user: string): string => `user:${createHash('sha256').update(user).digest('base64url')}`
 
 /** One list for each store, so that all that use it see each other's writes. */
 const lists = new WeakMap<object, RevocationList>()
+
+/** Says until when the sessions of a user that were created by then have ended. Times are in milliseconds since 1970. */
+interface UserMark {
+  readonly before: number
+  /** The one session that lives on */
+  readonly except?: string | undefined
+  /** The same as `before`, for that session: an earlier mark may have ended it */
+  readonly always: number
+}
+
+const NO_MARK: UserMark = { before: 0, always: 0 }
+
+/** A mark that nobody can read ends whatever it may have ended. */
+function decodeMark (value: string): UserMark {
+  try {
+    const { before, except, always } = JSON.parse(value) as UserMark
+    if (Number.isFinite(before) && Number.isFinite(always)) return { before, except, always }
+  } catch {
+    // Not ours.
+  }
+  return { before: Infinity, always: Infinity }
+}

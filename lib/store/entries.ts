@@ -4,6 +4,7 @@ import { EMPTY } from '../json.js'
 import type { Lifetimes, Times } from '../lifetimes.js'
 import { StoreClient } from './client.js'
 import type { Deadline } from './deadline.js'
+import type { Owner } from './owner.js'
 import { decodeEntry, EMPTIED, encodeEntry, ENDED, MARK_TTL } from './entry.js'
 import type { Entry } from './entry.js'
 import { mergeContent } from './merge.js'
@@ -23,19 +24,48 @@ export interface Written<Place> {
   readonly wasEmptied: boolean
 }
 
+/** How the entries of one registration are written. */
+export interface EntryOptions {
+  /** Whether entries say when they were written */
+  readonly dated: boolean
+  /** Whose the entries are, in a store that is to find them; `undefined` where entries are nobody's */
+  readonly owner?: Owner | undefined
+  /** The name that entries carry, `undefined` for none */
+  readonly name?: string | undefined
+}
+
+/** An entry of a user. */
+export interface OwnEntry {
+  readonly id: string
+  readonly entry: Entry
+  /** When the store deletes it, in milliseconds since 1970 */
+  readonly expiresAt: number
+}
+
 /** The entries of sessions in one store, each written by one request at a time. */
 export class Entries {
   readonly #times: Lifetimes
   readonly #client: StoreClient
   readonly #queue: WriteQueue
-  readonly #dated: boolean
+  readonly #options: EntryOptions
+  /** When the last entry was written, in milliseconds since 1970 */
+  #written = 0
 
-  /** @param dated whether entries say when they were written */
-  constructor (store: SessionStore, times: Lifetimes, dated: boolean) {
+  constructor (store: SessionStore, times: Lifetimes, options: EntryOptions) {
     this.#times = times
-    this.#dated = dated
+    this.#options = options
     this.#client = new StoreClient(store)
     this.#queue = queueOf(store)
+  }
+
+  /** The entries of a user that belong to sessions of this name. Only in a store that can find. */
+  async find (user: string, deadline: Deadline): Promise<OwnEntry[]> {
+    const own: OwnEntry[] = []
+    for (const { id, value, expiresAt } of await this.#client.find(user, deadline)) {
+      const entry = decodeEntry(value)
+      if (typeof entry === 'object' && entry.name === this.#options.name) own.push({ id, entry, expiresAt })
+    }
+    return own
   }
 
   /** The entry of a session as the store has it. */
@@ -46,8 +76,10 @@ export class Entries {
   /** Writes a new entry. Whoever gives up waiting for it has to discard it. */
   async insert ({ id, createdAt }: { id: string, createdAt: number }, content: Content, deadline: Deadline): Promise<string> {
     const entry = { createdAt, ...content }
-    const raw = encodeEntry({ ...entry, writtenAt: this.#now })
-    await this.#queue.turn(id, deadline, async () => { await this.#client.set(id, raw, this.#ttl(entry), deadline) })
+    const { owner, name } = this.#options
+    const user = owner?.(content.text)
+    const raw = encodeEntry({ ...entry, name, writtenAt: this.#now })
+    await this.#queue.turn(id, deadline, async () => { await this.#client.set(id, raw, this.#ttl(entry), deadline, user) })
     return raw
   }
 
@@ -61,7 +93,7 @@ export class Entries {
   /** Gives an entry its whole time again, without making anybody wait: the client did not get the cookie that can do without it. */
   #prolong (id: string, value: string, ttl: number): void {
     const prolonged = this.#queue.turn(id, undefined, async () => {
-      if (await this.#client.get(id) === value) await this.#write(id, value, value, ttl, undefined)
+      if (await this.#client.get(id) === value) await this.#write(id, value, value, ttl)
     })
     // Where the store is away, nothing can be done.
     prolonged.catch(() => undefined)
@@ -70,6 +102,7 @@ export class Entries {
   /** Ends an entry. `false` if there was none. */
   async end (id: string, deadline: Deadline): Promise<boolean> {
     return await this.#queue.turn(id, deadline, async () => {
+      if (this.#client.canFind) return await this.#client.delete(id, deadline)
       const raw = await this.#client.get(id, deadline)
       if (raw === undefined || raw === ENDED) return false
       await this.#client.delete(id, deadline)
@@ -80,6 +113,8 @@ export class Entries {
   /** Ends an entry whose data goes on elsewhere, so that only one of several requests does. `false` if another has ended it. */
   async claim (id: string, known: string | undefined, deadline: Deadline): Promise<boolean> {
     const client = this.#client
+    // Of several deletions, the one that met the entry has ended it.
+    if (client.canFind) return await this.end(id, deadline)
     return await this.#queue.turn(id, deadline, async () => {
       for await (const raw of this.#attempts(id, known, deadline)) {
         if (raw === undefined || raw === ENDED) return false
@@ -110,12 +145,14 @@ export class Entries {
         const isEmpty = content.text === EMPTY
         const placed = isEmpty ? undefined : await place(content)
         const entry = { createdAt, ...content }
-        const value = isEmpty ? EMPTIED : encodeEntry({ ...entry, writtenAt: placed?.ttl === undefined ? this.#now : undefined })
+        const { owner, name } = this.#options
+        const user = owner?.(content.text)
+        const value = isEmpty ? EMPTIED : encodeEntry({ ...entry, name, writtenAt: placed?.ttl === undefined ? this.#now : undefined })
         const ttl = isEmpty ? MARK_TTL : placed?.ttl ?? this.#ttl(entry)
         const written = { content, raw: value, place: placed, wasEmptied: raw === EMPTIED }
         // An entry that goes soon, and holds all of this, is left alone.
         if (placed?.ttl !== undefined && raw === value) return written
-        const wasWritten = await this.#write(id, raw, value, ttl, deadline).catch((error: unknown) => {
+        const wasWritten = await this.#write(id, raw, value, ttl, deadline, user).catch((error: unknown) => {
           if (placed?.ttl !== undefined) this.#prolong(id, value, this.#ttl(entry))
           throw error
         })
@@ -127,11 +164,11 @@ export class Entries {
   }
 
   /** Writes over an entry that is known. `false` if it has changed, `undefined` if it is not there any more. */
-  async #write (id: string, raw: string | undefined, value: string, ttl: number, deadline: Deadline | undefined): Promise<boolean | undefined> {
+  async #write (id: string, raw: string | undefined, value: string, ttl: number, deadline?: Deadline, user?: string): Promise<boolean | undefined> {
     const client = this.#client
-    if (raw !== undefined && client.canReplace) return await client.replace(id, raw, value, ttl, deadline)
+    if (raw !== undefined && client.canReplace) return await client.replace(id, raw, value, ttl, deadline, user)
     if (raw === value && client.canTouch) return await client.touch(id, ttl, deadline) || undefined
-    await client.set(id, value, ttl, deadline)
+    await client.set(id, value, ttl, deadline, user)
     return true
   }
 
@@ -146,7 +183,13 @@ export class Entries {
 
   /** When an entry is written, if entries say so; a whole number of milliseconds. */
   get #now (): number | undefined {
-    return this.#dated ? Math.ceil(this.#times.now()) : undefined
+    const { dated, owner } = this.#options
+    if (!dated) return undefined
+    const now = Math.ceil(this.#times.now())
+    if (owner === undefined) return now
+    // Each entry later than the one before it: of the sessions of a user, one was used least recently.
+    this.#written = Math.max(this.#written + 1, now)
+    return this.#written
   }
 
   /** Milliseconds. Stores take 0 for "never". */

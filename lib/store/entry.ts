@@ -9,10 +9,12 @@ export interface Entry {
   /** The data as JSON */
   readonly text: string
   /**
-   * When it was written, where sessions may leave the store, in milliseconds since 1970: a cookie that was sealed later, with the
-   * data in it, owes it nothing
+   * When the entry was written, in milliseconds since 1970. It is there with `storage: 'overflow'`, where it outweighs cookies that
+   * were sealed earlier, and where sessions are listed, as the time when the session was last seen
    */
   readonly writtenAt?: number | undefined
+  /** The session's name, where sessions are listed and it is not `session`: several named sessions may share one store */
+  readonly name?: string | undefined
 }
 
 /**
@@ -28,28 +30,30 @@ export const MARK_TTL = 60_000
 const VERSION = 1
 
 /** The value to store. The data comes last, so that its text can be cut out as it is. */
-export function encodeEntry ({ createdAt, idle, text, writtenAt }: Entry): string {
+export function encodeEntry ({ createdAt, idle, text, writtenAt, name }: Entry): string {
   const own = idle === undefined ? '' : `,"t":${idle}`
   const written = writtenAt === undefined ? '' : `,"w":${writtenAt}`
-  return `{"v":${VERSION},"c":${createdAt}${own}${written},"d":${text}}`
+  const named = name === undefined ? '' : `,"n":${JSON.stringify(name)}`
+  return `{"v":${VERSION},"c":${createdAt}${own}${written}${named},"d":${text}}`
 }
 
 // What encodeEntry writes, up to the data.
-const head = /^\{"v":1,"c":(\d+)(?:,"t":(false|[\d.e+-]+))?(?:,"w":(\d+))?,"d":(?=\{)/
+const head = /^\{"v":1,"c":(\d+)(?:,"t":(false|[\d.e+-]+))?(?:,"w":(\d+))?(?:,"n":("(?:[^"\\]|\\.)*"))?,"d":(?=\{)/
 
 /** Reads an entry; `ended` and `emptied` for the marks, `invalid` for anything else. */
 export function decodeEntry (value: string): Entry | 'ended' | 'emptied' | 'invalid' {
   try {
     const parts = head.exec(value) ?? head.exec(value = rewrite(value))
     if (parts === null) return markOf(value)
-    const [start, createdAt, idle, writtenAt] = parts as unknown as [string, string, string | undefined, string | undefined]
+    const [start, createdAt, idle, writtenAt, name] = parts as unknown as [string, string, ...Array<string | undefined>]
     const text = value.slice(start.length, -1)
     JSON.parse(text)
     return {
       createdAt: Number(createdAt),
       idle: idle === undefined ? undefined : idle !== 'false' && Number(idle),
       text,
-      writtenAt: writtenAt === undefined ? undefined : Number(writtenAt)
+      writtenAt: writtenAt === undefined ? undefined : Number(writtenAt),
+      name: name === undefined ? undefined : JSON.parse(name) as string
     }
   } catch {
     return 'invalid'
@@ -63,6 +67,6 @@ function markOf (value: string): 'ended' | 'emptied' | 'invalid' {
 
 /** The same entry in the order and spacing of `encodeEntry`: some stores parse JSON, and write it in their own way. */
 function rewrite (value: string): string {
-  const { v, mark, c, t, w, d } = JSON.parse(value) as Record<string, unknown>
-  return JSON.stringify({ v, mark, c, t, w, d })
+  const { v, mark, c, t, w, n, d } = JSON.parse(value) as Record<string, unknown>
+  return JSON.stringify({ v, mark, c, t, w, n, d })
 }

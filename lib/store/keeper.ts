@@ -1,16 +1,22 @@
 import type { FastifyRequest } from 'fastify'
 import { EMPTY } from '../json.js'
 import type { Lifetimes, Times } from '../lifetimes.js'
+import { findsUsers } from '../options/options.js'
 import type { SessionConfig } from '../options/options.js'
 import type { MaybePromise } from '../then.js'
 import { unavailable } from './deadline.js'
 import type { Deadline } from './deadline.js'
+import type { Endings } from './endings.js'
 import { Entries } from './entries.js'
 import { decodeEntry } from './entry.js'
 import type { Entry } from './entry.js'
 import { without } from './merge.js'
 import type { Content } from './merge.js'
+import { ownerBy } from './owner.js'
+import type { Owner } from './owner.js'
 import { Revocations } from './revocations.js'
+import { RevokedUsers, SessionLimit, StoredUsers } from './users.js'
+import type { Users } from './users.js'
 
 /** Where a session's data is. */
 export interface Place {
@@ -24,6 +30,8 @@ export interface Place {
 export interface Kept extends Content, Place {
   /** Its entry, as the store returned it or was given it */
   readonly raw: string | undefined
+  /** When its entry was written, in milliseconds since 1970, where sessions are listed: that is when it was seen last */
+  readonly seenAt?: number | undefined
 }
 
 /** The same, with the times of its cookie in milliseconds since 1970. */
@@ -93,30 +101,57 @@ export type Outcome =
   { readonly became: 'gone' | 'dropped' | 'late' | 'over' | 'done' }
 
 /** How a session was found beside its cookie. */
-export type Found = { ok: true, entry: Entry | undefined, raw: string | undefined } | { ok: false, reason: 'revoked' | 'not-stored' | 'invalid' }
+export type Found =
+  { ok: true, entry: Entry | undefined, raw: string | undefined, seenAt: number | undefined } |
+  { ok: false, reason: 'revoked' | 'not-stored' | 'invalid' }
+
+/** What a keeper takes of the sealer. */
+export interface Context {
+  readonly times: Lifetimes
+  /** What the app's schema makes of data, `undefined` where it does not fit */
+  fit (data: object): object | undefined
+}
 
 /** How long the entry of a session that fits into its cookie again still counts, in milliseconds; and clocks may differ by as much. */
 const OVERLAP = 60_000
 
 /** Keeps sessions alongside their cookies: entries in the store, and the list of those that were revoked. */
 export class Keeper {
+  /** The sessions of users, where `userOf` tells whose a session is */
+  readonly users: Users | undefined
   readonly #times: Lifetimes
   readonly #where: SessionConfig['storage']
   readonly #entries: Entries | undefined
   readonly #revocations: Revocations | undefined
+  readonly #endings: Endings
+  readonly #owner: Owner | undefined
+  /** Whether the store lists the sessions of users */
+  readonly #lists: boolean
+  readonly #limit: SessionLimit | undefined
   /** New sessions whose entries may have been written */
   readonly #begun = new WeakSet<Subject>()
 
-  private constructor ({ store, storage, isRevoked }: SessionConfig, times: Lifetimes) {
+  private constructor (config: SessionConfig, { times, fit }: Context, endings: Endings) {
+    const { store, storage, storeTimeout, isRevoked, sessionName, maxSessions } = config
+    const owner = config.userOf && ownerBy(config.userOf)
+    const lists = owner !== undefined && findsUsers(config)
+    const name = lists && sessionName !== 'session' ? sessionName : undefined
     this.#times = times
     this.#where = storage
-    this.#entries = store && new Entries(store, times, storage === 'overflow')
-    this.#revocations = isRevoked && new Revocations(isRevoked, times)
+    this.#endings = endings
+    this.#owner = owner
+    this.#lists = lists
+    this.#entries = store && new Entries(store, times, { dated: storage === 'overflow' || lists, owner: lists ? owner : undefined, name })
+    this.#revocations = isRevoked && new Revocations(isRevoked, times, sessionName, lists ? undefined : owner)
+    this.#limit = maxSessions === undefined ? undefined : new SessionLimit(this.#entries!, maxSessions, storeTimeout)
+    if (owner !== undefined) {
+      this.users = lists ? new StoredUsers(this.#entries!, times, storeTimeout, fit) : new RevokedUsers(this.#revocations!, storeTimeout)
+    }
   }
 
   /** `undefined` where the cookie is all there is, and nothing has to be waited for. */
-  static for (config: SessionConfig, times: Lifetimes): Keeper | undefined {
-    return config.store === undefined && config.isRevoked === undefined ? undefined : new Keeper(config, times)
+  static for (config: SessionConfig, context: Context, endings: Endings): Keeper | undefined {
+    return config.store === undefined && config.isRevoked === undefined ? undefined : new Keeper(config, context, endings)
   }
 
   /** Looks up the session of a cookie that has opened. @throws FST_SESSION_STORE */
@@ -128,8 +163,9 @@ export class Keeper {
     if (await this.#revocations?.has(session, expiresAt, typeof content === 'object' ? content : undefined, request, deadline)) {
       return { ok: false, reason: 'revoked' }
     }
-    if (typeof entry === 'object') return { ok: true, entry, raw }
-    if (!isStored) return { ok: true, entry: undefined, raw: undefined }
+    // An entry of before sessions were listed counts as never seen, so that it is written anew, as its user's.
+    if (typeof entry === 'object') return { ok: true, entry, raw, seenAt: this.#lists ? entry.writtenAt ?? 0 : undefined }
+    if (!isStored) return { ok: true, entry: undefined, raw: undefined, seenAt: undefined }
     return { ok: false, reason: entry === 'invalid' ? 'invalid' : 'not-stored' }
   }
 
@@ -137,6 +173,7 @@ export class Keeper {
   async seal (session: Subject, content: Content, seals: Seals, deadline: Deadline): Promise<string> {
     const { token, place } = await this.#place(session, content, seals)
     if (place.stored) await this.#insert(session, content, deadline)
+    await this.#makeRoom(session, [], content, deadline)
     return token
   }
 
@@ -164,6 +201,8 @@ export class Keeper {
     let hasEnded = await this.#endAll(destroyed, deadline)
     if (action === 'save') {
       const text = order.text()
+      // With a list alone, nothing is filed under a user. A fault of `userOf` is to show now all the same, and not at the next read.
+      if (!this.#lists) this.#owner?.(text)
       if (session.kept === undefined && !isLate) return await this.#create(order, text, regenerated, deadline)
       await this.#endAll(regenerated, deadline)
       return session.kept === undefined ? { became: 'late' } : await this.#update(order, session.kept, text, deadline)
@@ -184,7 +223,18 @@ export class Keeper {
     const raw = place.stored ? await this.#insert(session, content, deadline) : undefined
     if (carried.length === 0) await this.#endAll(past, deadline)
     else if (!await this.#supersedeAll(past, session, order.request, deadline)) return await this.#createRest(order, text, place, deadline)
-    return saved(session.id, content, place, token, raw)
+    await this.#makeRoom(session, order.past, content, deadline)
+    return this.#saved(session.id, content, place, token, raw)
+  }
+
+  /** Ends what goes beyond the limit of a user's sessions, where a session has become the user's. */
+  async #makeRoom ({ id, kept }: Subject, past: Order['past'], { text }: Content, deadline: Deadline): Promise<void> {
+    if (this.#limit === undefined) return
+    const user = this.#owner!(text)
+    const earlier = [kept, ...past.map(({ session }) => session.kept)]
+    // The same user in the same browser: there is not one session more.
+    if (user === undefined || earlier.some(kept => kept !== undefined && this.#owner!(kept.text) === user)) return
+    for (const ended of await this.#limit.enforce(user, id, deadline)) this.#endings.announce(ended)
   }
 
   /**
@@ -221,7 +271,7 @@ export class Keeper {
     if (!hasEntry) {
       if (text === EMPTY) return EMPTIED
       const { token, place } = await this.#place(session, content, seals)
-      if (!place.stored) return saved(session.id, content, place, token, undefined)
+      if (!place.stored) return this.#saved(session.id, content, place, token, undefined)
     }
     // A cookie that lags behind its entry is sealed anew by a read, which writes nothing: the entry is only looked up.
     const isLagging = hasEntry && !kept.stored && text === kept.text
@@ -237,7 +287,14 @@ export class Keeper {
     if (isLate && written.wasEmptied) return { became: 'late' }
     const { place, token } = written.place
     const stays = kept.stored && place.stored && !order.mustSeal && !written.wasEmptied
-    return saved(session.id, written.content, place, isLate || stays ? undefined : token ?? await seals.seal(session, written.content, place), written.raw)
+    const sealed = isLate || stays ? undefined : token ?? await seals.seal(session, written.content, place)
+    await this.#makeRoom(session, order.past, written.content, deadline)
+    return this.#saved(session.id, written.content, place, sealed, written.raw)
+  }
+
+  #saved (id: string, { text, idle }: Content, place: Place, token: string | undefined, raw: string | undefined): Outcome {
+    const seenAt = this.#lists ? this.#times.now() : undefined
+    return { became: 'saved', id, token, kept: { text, idle, ...place, raw, seenAt }, hasDropped: false }
   }
 
   /** Where content is to be kept, and the token for its cookie. */
@@ -298,7 +355,3 @@ export class Keeper {
 
 const EMPTIED: Outcome = { became: 'empty', raw: undefined }
 const STORED: Place = { stored: true, entryUntil: undefined }
-
-function saved (id: string, { text, idle }: Content, place: Place, token: string | undefined, raw: string | undefined): Outcome {
-  return { became: 'saved', id, token, kept: { text, idle, ...place, raw }, hasDropped: false }
-}

@@ -1,16 +1,18 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import type { FastifyRequest } from 'fastify'
 import type { RevocationCheck, RevocationList, SessionInfo } from '../../types/index.js'
 import type { Lifetimes } from '../lifetimes.js'
 import { asUnavailable } from './deadline.js'
 import type { Deadline } from './deadline.js'
 import type { Content } from './merge.js'
+import type { Owner } from './owner.js'
 import { queueOf } from './write-queue.js'
 
 /** A session, as a list knows it. */
 interface Listed {
   readonly id: string
   readonly createdAt: number
-  readonly kept: { readonly expiresAt: number } | undefined
+  readonly kept: Content & { readonly expiresAt: number } | undefined
 }
 
 /** What `isRevoked` knows: which sessions are revoked and, with a list, who ended them. */
@@ -19,9 +21,14 @@ export class Revocations {
   readonly #check: RevocationCheck
   /** `undefined` where `isRevoked` is a function: then nothing can be revoked here */
   readonly #list: RevocationList | undefined
+  /** Whose sessions are, where the list is to know; a list that several named sessions share must not confuse their users */
+  readonly #owner: Owner | undefined
+  readonly #sessionName: string
 
-  constructor (isRevoked: RevocationCheck | RevocationList, times: Lifetimes) {
+  constructor (isRevoked: RevocationCheck | RevocationList, times: Lifetimes, sessionName: string, owner?: Owner) {
     this.#times = times
+    this.#owner = owner
+    this.#sessionName = sessionName
     this.#list = typeof isRevoked === 'object' ? isRevoked : undefined
     this.#check = typeof isRevoked === 'object' ? isRevoked.check.bind(isRevoked) : isRevoked
   }
@@ -37,8 +44,9 @@ export class Revocations {
     deadline.next('isRevoked')
     const info = this.#times.describe(session, expiresAt, null, false)
     const data = content === undefined ? undefined : JSON.parse(content.text) as object
+    const user = this.#userOf(content)
     try {
-      return await this.#check(info, request, data)
+      return await this.#check(info, request, data, user)
     } catch (error) {
       throw asUnavailable('isRevoked', error)
     }
@@ -60,7 +68,42 @@ export class Revocations {
   /** Revokes a session whose data goes on in another. `false` if another request has revoked it. Only where `canRevoke`. */
   async supersede (session: Listed, successor: Listed, deadline: Deadline): Promise<boolean> {
     if (this.#list!.supersede === undefined) return await this.end(session, false, deadline)
-    return await this.#turn(session, deadline, async list => await list.supersede!(this.#infoOf(session), this.#infoOf(successor)))
+    const user = this.#userOf(session.kept)
+    return await this.#turn(session, deadline, async list => await list.supersede!(this.#infoOf(session), this.#infoOf(successor), user))
+  }
+
+  /** Revokes the session of an id, of which nothing else is known. `false` if it had been revoked before. Only where `canRevoke`. */
+  async endById (id: string, deadline: Deadline): Promise<boolean> {
+    return await this.end({ id, createdAt: this.#times.now(), kept: undefined }, false, deadline)
+  }
+
+  /** Revokes the sessions of a user that were created up to now, but one. Only where the list has `revokeUser`. */
+  async endUser (user: string, except: string | undefined, deadline: Deadline): Promise<void> {
+    const list = this.#list!
+    const name = this.#nameOf(user)
+    await queueOf(list).turn(name, deadline, async () => {
+      try {
+        // Twice: a request that did not see the first mark may have given the data to a new session before it was set.
+        for (let nth = 0; nth < 2; nth++) {
+          deadline.next('revokeUser')
+          const now = this.#times.now()
+          await list.revokeUser!(name, { before: new Date(now), except, until: new Date(this.#times.lastMoment(now)) })
+        }
+        // What the app creates from here on is later than the mark by the clock, too.
+        await wait(1)
+      } catch (error) {
+        throw asUnavailable('revokeUser', error)
+      }
+    })
+  }
+
+  #userOf (content: Content | undefined): string | undefined {
+    const user = content === undefined ? undefined : this.#owner?.(content.text)
+    return user === undefined ? undefined : this.#nameOf(user)
+  }
+
+  #nameOf (user: string): string {
+    return JSON.stringify([this.#sessionName, user])
   }
 
   /** Asks the list about the end of a session, one request after the other. */

@@ -1,3 +1,3 @@
 import { register } from 'node:module'
 
-register('./commonjs.mjs', import.meta.url)
+register('./typescript.mjs', import.meta.url)

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { runs, times } from './fixtures/fuzz.js'
-import { histories, lastSteps, noisy } from './fixtures/overlap-history.js'
-import { Theatre } from './fixtures/overlap.js'
-import type { Mode } from './fixtures/overlap-world.js'
+import { runs, times } from '../fixtures/fuzz.js'
+import { histories, lastSteps, noisy } from '../fixtures/overlap-history.js'
+import { Theatre } from '../fixtures/overlap.js'
+import type { Mode } from '../fixtures/overlap-world.js'
 
 // Overlapping requests of one session, in any order of their steps and of the store's calls, some of which fail or come
 // too late. A history says what happens and in which order; what every answer promised must hold in the end.

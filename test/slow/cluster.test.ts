@@ -1,14 +1,14 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
-import { olderSecret, secret } from './fixtures/app.js'
-import { balance, Browser, Node } from './fixtures/cluster.js'
-import { missing, startRedis } from './fixtures/servers.js'
+import { olderSecret, secret } from '../fixtures/app.js'
+import { balance, Browser, Node } from '../fixtures/cluster.js'
+import { missing, startRedis } from '../fixtures/servers.js'
 
-// Two processes of the Redis example and one Redis, behind a balancer that gives each request to the other process.
+// Two processes of the Redis example and one Redis, behind a balancer that alternates between the processes.
 
 const login = { name: 'ada', password: 'fastify' }
 
-t.test('two processes and one Redis', { skip: missing('redis-server'), timeout: 120_000 }, async t => {
+t.test('two processes share one Redis', { skip: missing('redis-server'), timeout: 120_000 }, async t => {
   const redis = await startRedis()
   t.teardown(async () => await redis.stop())
   const env = { REDIS_URL: redis.url, SESSION_SECRET: secret }
@@ -25,7 +25,7 @@ t.test('two processes and one Redis', { skip: missing('redis-server'), timeout: 
     return browser
   }
 
-  await t.test('a login on one is seen on the other', async t => {
+  await t.test('a login on one process is valid on the other', async t => {
     const browser = new Browser(`http://127.0.0.1:${first.port}`)
     await browser.visit('/login', login)
     for (const { port } of nodes) {
@@ -35,7 +35,7 @@ t.test('two processes and one Redis', { skip: missing('redis-server'), timeout: 
     }
   })
 
-  await t.test('who logs out everywhere is out on every node and in every browser', async t => {
+  await t.test('logging out everywhere ends the sessions on every node and in every browser', async t => {
     const [laptop, phone] = [await loggedIn(), await loggedIn()]
     const other = new Browser(url)
     await other.visit('/login', { name: 'grace', password: 'fastify' })
@@ -49,10 +49,10 @@ t.test('two processes and one Redis', { skip: missing('redis-server'), timeout: 
       t.equal(copy === stale.cookie, false, 'the cookie is replaced')
     }
     t.match((await laptop.visit('/')).text, 'You are logged out, here and everywhere else.')
-    t.match((await other.visit('/')).text, 'Hello, Grace', 'and nobody else is')
+    t.match((await other.visit('/')).text, 'Hello, Grace', 'other users stay logged in')
   })
 
-  /** Visits without a pause while something happens, and says what went wrong. */
+  /** Sends requests without a pause while something happens, and returns the faults. */
   async function underLoad (happening: () => Promise<void>): Promise<{ visits: number, faults: string[] }> {
     const browsers = await Promise.all(Array.from({ length: 8 }, loggedIn))
     const load = { ends: false }
@@ -63,7 +63,7 @@ t.test('two processes and one Redis', { skip: missing('redis-server'), timeout: 
       while (!load.ends) {
         const { status, text } = await browser.visit('/')
         const seen = Number(/page <strong>(?:(once)|(\d+) times)/.exec(text)?.slice(1).map(match => match === 'once' ? 1 : match).join(''))
-        // A request that was cut off may have counted: more than one more is right, less is a lost session or change.
+        // An aborted request may have counted, so the count can grow by more than one. Otherwise a session or a change is lost.
         if (status !== 200 || !text.includes('Hello, Ada') || !(seen > views)) faults.push(`${status}: ${seen} views after ${views}`)
         views = seen
         visits++
@@ -77,7 +77,7 @@ t.test('two processes and one Redis', { skip: missing('redis-server'), timeout: 
     return { visits, faults }
   }
 
-  await t.test('a process that is killed and started again under load loses no session', async t => {
+  await t.test('killing and restarting a process under load loses no session', async t => {
     const { visits, faults } = await underLoad(async () => {
       await first.end('SIGKILL')
       await wait(300)
@@ -104,16 +104,16 @@ t.test('two processes and one Redis', { skip: missing('redis-server'), timeout: 
     })
     t.same(faults, [])
     t.ok(visits > 50, `${visits} visits`)
-    t.match((await away.visit('/')).text, 'Hello, Ada', 'nor who was away meanwhile')
+    t.match((await away.visit('/')).text, 'Hello, Ada', 'a user without requests in the meantime stays logged in')
     for (const node of nodes) {
       await node.end('SIGTERM')
       await node.start({ SESSION_SECRET: olderSecret, OLD_SESSION_SECRET: '' })
     }
-    t.match((await away.visit('/')).text, 'Hello, Ada', 'nor the retirement of the old one, after a visit')
+    t.match((await away.visit('/')).text, 'Hello, Ada', 'the user stays logged in without the old secret, after a visit')
     second.env.SESSION_SECRET = secret
   })
 
-  await t.test('Redis away: pages answer 503 at once, and all is there when it is back', async t => {
+  await t.test('without Redis, pages respond with 503, and all sessions are there when it is back', async t => {
     const browser = await loggedIn()
     await redis.kill()
     const { status, text } = await browser.visit('/')

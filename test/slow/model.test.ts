@@ -1,11 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fc from 'fast-check'
 import t from 'tap'
-import { Jar, makeApp, olderSecret, secret } from './fixtures/app.js'
-import { runs } from './fixtures/fuzz.js'
+import { Jar, makeApp, olderSecret, secret } from '../fixtures/app.js'
+import { runs } from '../fixtures/fuzz.js'
 
-// A model of the session in plain words, and the plugin beside it, over random sequences of requests, failures
-// and moves of the clock. Whatever the plugin does must be what the model says.
+// Runs the plugin and a simple model of the session with random sequences of requests, failures and changes of the clock.
+// The plugin must do what the model does.
 
 /** Milliseconds */
 const SECOND = 1000
@@ -47,7 +47,7 @@ const events = fc.oneof(
   fc.record({ event: fc.constantFrom('lose cookie' as const, 'tamper' as const, 'rotate secret' as const, 'ignore' as const) })
 )
 
-/** The cookie that the browser holds, as the model knows it. */
+/** The cookie of the browser, as known to the model. */
 interface Held { data: Map<string, Json>, id: string, createdAt: number, idle: number | false | undefined, expiresAt: number, secret: number, tampered: boolean }
 
 interface Seen { data: Record<string, Json>, id: string, reason: string | null, isNew: boolean }
@@ -72,7 +72,7 @@ async function applyStep (request: FastifyRequest, reply: FastifyReply, step: St
   }
 }
 
-/** The model's own session during one request. */
+/** The session in the model during one request. */
 class Model {
   data = new Map<string, Json>()
   past = '{}'
@@ -85,10 +85,10 @@ class Model {
   idle: number | false | undefined
   createdAt: number
   due = false
-  /** Whether the client holds a cookie, and whether it is of this session */
+  /** Whether the client has a cookie, and whether it is the one of this session */
   clientHas: boolean
   isHeld = false
-  /** Whether its id is the one that came */
+  /** Whether it has the id that the request brought */
   sameId = false
   /** What the response does with the cookie so far */
   written: 'nothing' | 'clear' | Omit<Held, 'id'> = 'nothing'
@@ -147,7 +147,7 @@ class Model {
     this.renewed = true
   }
 
-  /** Saves what is to be saved: at the end of a request, or when the app asks for it. */
+  /** Saves, if necessary, at the end of a request or when the app calls commit(). */
   commit (): void {
     const changed = text(this.data) !== this.past || this.asked || this.due
     if (this.data.size > 0 && changed) {
@@ -164,7 +164,7 @@ class Model {
     this.asked = this.renewed = this.due = false
   }
 
-  /** Saving fails; a session that was ended stays ended. */
+  /** Saving fails; an ended session stays ended. */
   fail (): void {
     if (this.ended && this.renewed && this.clientHas) this.written = 'clear'
   }
@@ -253,7 +253,7 @@ function equal (what: string, found: unknown, wanted: unknown): void {
 }
 
 for (const rolling of [true, false]) {
-  t.test(`a session does what a simple model of it does, rolling: ${rolling}`, { timeout: 0 }, async t => {
+  t.test(`a session behaves like a simple model of it, rolling: ${rolling}`, { timeout: 0 }, async t => {
     await fc.assert(fc.asyncProperty(fc.array(events, { minLength: 3, maxLength: 14, size: 'max' }), async history => {
       t.clock.enter()
       try {

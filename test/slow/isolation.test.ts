@@ -2,10 +2,10 @@ import { Agent, get } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { makeApp, olderSecret, secret } from './fixtures/app.js'
-import { times } from './fixtures/fuzz.js'
+import { makeApp, olderSecret, secret } from '../fixtures/app.js'
+import { times } from '../fixtures/fuzz.js'
 
-/** A browser of its own: a name, and the cookie that it holds. */
+/** A user with a separate browser: a name and its cookie. */
 interface Person { name: string, cookie: string, views: number }
 
 const routes = {
@@ -17,7 +17,7 @@ const routes = {
   },
   '/me': ({ session }: FastifyRequest) => ({ name: session.user?.name ?? null, views: session.views ?? null }),
   '/count': async ({ session }: FastifyRequest) => {
-    // Others come in between.
+    // Let other requests run in between.
     await new Promise(setImmediate)
     session.views = (session.views ?? 0) + 1
     return { name: session.user?.name ?? null, views: session.views }
@@ -44,7 +44,7 @@ async function serve (app: FastifyInstance): Promise<(person: Person, path: stri
 }
 
 for (const [title, options] of Object.entries({ 'a cache for all': { cacheSize: 10_000 }, 'a cache for a few': { cacheSize: 64 }, 'no cache': { cacheSize: 0 } })) {
-  t.test(`of thousands of people at once each sees his own session, with ${title}`, { timeout: 0 }, async t => {
+  t.test(`thousands of concurrent users see only their own session, with ${title}`, { timeout: 0 }, async t => {
     const ask = await serve(await makeApp(options, routes))
     const people = Array.from({ length: times(2000) }, (_, nth): Person => ({ name: `person-${nth}`, cookie: '', views: 0 }))
     const wrong: string[] = []
@@ -63,7 +63,7 @@ for (const [title, options] of Object.entries({ 'a cache for all': { cacheSize: 
   })
 }
 
-t.test('two apps with other secrets, names and timeouts in one process do not touch each other, under load', async t => {
+t.test('two apps with different secrets, names and timeouts in one process do not affect each other under load', async t => {
   const ask = [
     await serve(await makeApp({ secret, cacheSize: 100 }, routes)),
     await serve(await makeApp({ secret: olderSecret, cookieName: 'sid', idleTimeout: 60, cacheSize: 100 }, routes))
@@ -75,7 +75,7 @@ t.test('two apps with other secrets, names and timeouts in one process do not to
     await ask[at](person, `/login?name=${person.name}`)
     if (!person.cookie.startsWith(at === 0 ? 'session=' : 'sid=')) wrong.push(person)
     const own = await ask[at](person, '/count')
-    // The same value under the other's name: its secret is another one.
+    // The same value with the other app's cookie name: the other app has a different secret.
     const renamed = { ...person, cookie: person.cookie.replace(/^[^=]+/, at === 0 ? 'sid' : 'session') }
     const other = await ask[at === 0 ? 1 : 0](renamed, '/me')
     if (own.name !== person.name || own.views !== 1 || other.name !== null) wrong.push({ own, other })

@@ -6,19 +6,19 @@ import type { Browser, BrowserContext } from 'playwright-core'
 import t from 'tap'
 import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
-import { buildApp } from '../examples/login/app.mjs'
-import sessionPlugin from '../lib/index.js'
-import type { SessionOptions } from '../lib/index.js'
-import { secret } from './fixtures/app.js'
-import { makeCertificate } from './fixtures/https.js'
+import { buildApp } from '../../examples/login/app.mjs'
+import sessionPlugin from '../../lib/index.js'
+import type { SessionOptions } from '../../lib/index.js'
+import { secret } from '../fixtures/app.js'
+import { makeCertificate } from '../fixtures/https.js'
 
-// What a real browser makes of our cookies, over real HTTPS. The two hosts are two sites, both on this machine.
+// How a real browser handles our cookies, over real HTTPS. The two hosts are two sites, both on this machine.
 const US = 'us.test'
 const THEM = 'them.test'
 const CHROMIUM = '/usr/bin/chromium'
 
 const missing = [!existsSync(CHROMIUM) && CHROMIUM, spawnSync('openssl', ['version']).error && 'openssl'].filter(Boolean)
-// Where everything is checked, nothing may be left out.
+// CI must not skip anything.
 if (missing.length > 0 && process.env.CI) t.fail(`${missing.join(' and ')} must be installed`)
 const skip = missing.length > 0 && `${missing.join(' and ')} not installed`
 
@@ -26,7 +26,7 @@ t.test('in Chromium', { skip, timeout: 0 }, async t => {
   const https = makeCertificate([US, THEM])
   const browser: Browser = await chromium.launch({
     executablePath: CHROMIUM,
-    // As users have it: pages that are left stay in memory for the Back button, where their headers do not forbid it.
+    // Enabled as for users: pages stay in memory for the Back button unless their headers forbid it.
     ignoreDefaultArgs: ['--disable-back-forward-cache'],
     args: ['--no-sandbox', `--host-resolver-rules=MAP ${US} 127.0.0.1, MAP ${THEM} 127.0.0.1`, '--disable-background-networking']
   })
@@ -46,7 +46,7 @@ t.test('in Chromium', { skip, timeout: 0 }, async t => {
 
   const html = (body: string): string => `<!doctype html><title>t</title><body>${body}`
 
-  /** An app whose pages show what it knows of the visitor. */
+  /** An app whose pages show the session of the visitor. */
   async function serve (options: Partial<SessionOptions>): Promise<string> {
     const app = Fastify({ https })
     await app.register(sessionPlugin, { secret, ...options })
@@ -79,7 +79,7 @@ t.test('in Chromium', { skip, timeout: 0 }, async t => {
     return text
   }
 
-  await t.test('a __Host- cookie is taken, kept from scripts, and sent back', async t => {
+  await t.test('a __Host- cookie is stored, hidden from scripts, and sent back', async t => {
     const url = await serve({ cookieName: '__Host-session' })
     const context = await visitor()
     t.equal(await textOf(context, `${url}/count`), '1')
@@ -94,7 +94,7 @@ t.test('in Chromium', { skip, timeout: 0 }, async t => {
     t.equal(await page.evaluate('document.cookie'), '')
   })
 
-  await t.test('SameSite=Lax: another site\'s form has no session, a link from there has', async t => {
+  await t.test('SameSite=Lax: a form of another site has no session, but a link from it has one', async t => {
     const url = await serve({ cookie: { secure: true } })
     const other = await them(`<form method="post" action="${url}/who"><button>go</button></form><a href="${url}/who">go</a>`)
     const context = await visitor()
@@ -108,7 +108,7 @@ t.test('in Chromium', { skip, timeout: 0 }, async t => {
     t.equal(await page.innerText('body'), 'Ada')
   })
 
-  await t.test('SameSite=Lax: a frame and a fetch of another site have no session', async t => {
+  await t.test('SameSite=Lax: a frame, an image and a fetch of another site have no session', async t => {
     const asked: Array<string | undefined> = []
     const app = Fastify({ https })
     await app.register(sessionPlugin, { secret, cookie: { secure: true } })
@@ -147,7 +147,7 @@ t.test('in Chromium', { skip, timeout: 0 }, async t => {
       await page.goto(other)
       t.equal(await page.frameLocator('iframe').locator('body').innerText(), views)
     }
-    t.equal(await textOf(context, `${url}/count`), '1', 'at the top it is another one')
+    t.equal(await textOf(context, `${url}/count`), '1', 'the top-level page has another session')
   })
 
   await t.test('ending a session removes its cookie, whatever its path, domain and chunks', async t => {
@@ -169,7 +169,7 @@ t.test('in Chromium', { skip, timeout: 0 }, async t => {
     }
   })
 
-  await t.test('the largest session that is not refused comes back, in one cookie and in several', async t => {
+  await t.test('the largest session that is accepted is sent back, in one cookie and in several', async t => {
     for (const [maxCookies, least] of [[1, 2500], [3, 8000]] as Array<[number, number]>) {
       const url = await serve({ maxCookies, cookie: { secure: true, domain: US } })
       const context = await visitor()
@@ -202,7 +202,7 @@ t.test('in Chromium', { skip, timeout: 0 }, async t => {
     await page.waitForLoadState()
     t.match(await page.innerText('body'), 'You are logged out')
     for (let steps = 0; steps < 3; steps++) {
-      // A page that comes back from memory is not loaded anew, so there is no load to wait for.
+      // A page restored from memory is not loaded again, so there is no load event to wait for.
       await page.goBack({ waitUntil: 'commit' })
       await page.waitForFunction("document.readyState === 'complete'")
       t.notMatch(await page.innerText('body'), 'That is you')

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { blocksOf, readPages, root } from './fixtures/pages.js'
+import { blocksOf, readPages, root } from '../fixtures/pages.js'
 
 // What the compiler and typedoc have to say about the pages.
 

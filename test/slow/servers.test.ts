@@ -10,22 +10,22 @@ import { createClient } from 'redis'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
-import { denylist, fromExpressStore } from '../lib/index.js'
-import type { SessionStore } from '../lib/index.js'
-import { RedisSessionStore } from '../examples/redis/store.mjs'
-import { count, Jar, makeApp, read } from './fixtures/app.js'
-import { missing, startPostgres, startRedis } from './fixtures/servers.js'
-import type { Server } from './fixtures/servers.js'
+import { denylist, fromExpressStore } from '../../lib/index.js'
+import type { SessionStore } from '../../lib/index.js'
+import { RedisSessionStore } from '../../examples/redis/store.mjs'
+import { count, Jar, makeApp, read } from '../fixtures/app.js'
+import { missing, startPostgres, startRedis } from '../fixtures/servers.js'
+import type { Server } from '../fixtures/servers.js'
 
-// The stores that people use, on real servers of our own.
+// Popular stores on real servers that the tests start.
 
 interface Opened { store: SessionStore, close: () => unknown }
 
 interface Backend {
   open (server: Server): Promise<Opened>
-  /** The ids in it, and how many seconds each has left */
+  /** The ids of all entries, with the seconds until each expires */
   entries (server: Server): Promise<Map<string, number>>
-  /** Puts what is no session in place of every value */
+  /** Replaces every value by one that is not a session */
   spoil (server: Server): Promise<void>
   /** Lets every entry expire */
   expire (server: Server): Promise<void>
@@ -94,7 +94,7 @@ const redisBackends: Record<string, Backend> = {
 const postgresBackends: Record<string, Backend> = {
   'Keyv on PostgreSQL': {
     async open ({ url }) {
-      // Its pool has no listener for the errors of idle connections: none is kept, so that a server that goes away ends no process.
+      // Its pool has no listener for errors of idle connections. Keep none, so that losing the server does not end the process.
       const keyv = new Keyv(new KeyvPostgres({ uri: url, idleTimeoutMillis: 1 }))
       return { store: keyv, close: async () => await keyv.disconnect() }
     },
@@ -107,7 +107,7 @@ const postgresBackends: Record<string, Backend> = {
   },
   'connect-pg-simple': {
     async open ({ url }) {
-      // Once only: it never recovers from a server that is away when the table is to be made.
+      // Once only: it never recovers if the server is unavailable when the table should be created.
       const store = new PgStore({ conString: url, createTableIfMissing: !hasTable, errorLog: () => {}, pruneSessionInterval: false })
       hasTable = true
       return { store: fromExpressStore(store), close: async () => { await store.close() } }
@@ -136,7 +136,7 @@ async function works (t: Test, server: Server, backend: Backend): Promise<void> 
   const jar = new Jar(app)
   const entries = async (): Promise<Map<string, number>> => await backend.entries(server)
 
-  await t.test('a session is kept, changed, moved and ended', async t => {
+  await t.test('a session is saved, changed, moved and ended', async t => {
     await jar.get('/count')
     const first = await entries()
     t.equal(first.size, 1)
@@ -161,7 +161,7 @@ async function works (t: Test, server: Server, backend: Backend): Promise<void> 
     t.equal((await new Jar(app).get('/read', { cookie: copy })).json.reason, 'not-stored')
   })
 
-  await t.test('a rolled session gets its time anew', async t => {
+  await t.test('a renewed session gets its full timeout again', async t => {
     const short = await makeApp({ store, idleTimeout: 2, storeTimeout: 2 }, routes)
     const jar = new Jar(short)
     await jar.get('/count')
@@ -174,7 +174,7 @@ async function works (t: Test, server: Server, backend: Backend): Promise<void> 
     await jar.get('/destroy')
   })
 
-  await t.test('an entry that has expired, is no JSON, or is gone', async t => {
+  await t.test('an entry that has expired, is not JSON or is missing is rejected with its reason', async t => {
     await jar.get('/count')
     await backend.expire(server)
     t.same((await jar.get('/read')).json, { views: null, reason: 'not-stored' })
@@ -185,7 +185,7 @@ async function works (t: Test, server: Server, backend: Backend): Promise<void> 
     await backend.expire(server)
   })
 
-  await t.test('a list of revoked sessions', async t => {
+  await t.test('the store can be a denylist', async t => {
     const listed = await makeApp({ isRevoked: denylist(store), idleTimeout: 500 }, routes)
     const jar = new Jar(listed)
     await jar.get('/count')
@@ -199,9 +199,9 @@ async function works (t: Test, server: Server, backend: Backend): Promise<void> 
   await close()
 }
 
-/** Down under load, at boot, and back: each request has its answer, and no session is lost. */
+/** The server stops under load and at startup, and comes back. Each request gets a response, and no session is lost. */
 async function survives (t: Test, server: Server, backend: Backend): Promise<void> {
-  await t.test('going down under load, and back', { timeout: 60_000 }, async t => {
+  await t.test('no session is lost when the server stops under load and comes back', { timeout: 60_000 }, async t => {
     const { store, close } = await backend.open(server)
     const app = await makeApp({ store, storeTimeout: 0.5 }, routes)
     const jars = await Promise.all(Array.from({ length: 20 }, async () => {
@@ -218,7 +218,7 @@ async function survives (t: Test, server: Server, backend: Backend): Promise<voi
         const { status, json } = await jar.get('/count')
         statuses.set(status, (statuses.get(status) ?? 0) + 1)
         if (status !== 200) continue
-        // A change whose answer was lost may be there or not; never is the session empty.
+        // A change whose response was lost may have been saved or not, but the session is never empty.
         if ((json.views as number) <= views) return `${json.views as number} after ${views}`
         views = json.views as number
       }
@@ -237,10 +237,10 @@ async function survives (t: Test, server: Server, backend: Backend): Promise<voi
     await close()
   })
 
-  await t.test('down at boot', { timeout: 60_000 }, async t => {
+  await t.test('an app starts while the server is down, and works when it is back', { timeout: 60_000 }, async t => {
     await server.kill()
     const opening = backend.open(server)
-    // A client that must connect first waits for its server; that is the app's affair.
+    // A client that must connect first waits for its server; that is up to the app.
     const opened = await Promise.race([opening, wait(300)])
     if (opened !== undefined) {
       const app = await makeApp({ store: opened.store, storeTimeout: 0.3 }, routes)
@@ -275,7 +275,7 @@ t.test('Redis', { skip: missing('redis-server'), timeout: 0 }, async t => {
     })
   }
 
-  await t.test('slow: a server that does not answer is given up in time, and nothing is lost', async t => {
+  await t.test('calls to a server that does not respond time out, and nothing is lost', async t => {
     for (const backend of Object.values(redisBackends)) {
       const { store, close } = await backend.open(server)
       const app = await makeApp({ store, storeTimeout: 0.3 }, routes)
@@ -291,7 +291,7 @@ t.test('Redis', { skip: missing('redis-server'), timeout: 0 }, async t => {
     }
   })
 
-  await t.test('the example\'s store: two processes that change one session keep each other\'s changes', async t => {
+  await t.test('the example\'s store: two processes keep each other\'s changes of one session', async t => {
     const { open } = redisBackends['the example\'s store']!
     const opened = [await open(server), await open(server)]
     const apps = await Promise.all(opened.map(async ({ store }) => await makeApp({ store }, {

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import t from 'tap'
 
-const root = resolve(import.meta.dirname, '..')
+const root = resolve(import.meta.dirname, '../..')
 
-/** A folder outside the project with the packed tarball unpacked, beside links to what it depends on. */
+/** A folder outside the project with the unpacked tarball and links to its dependencies. */
 function consumer (): string {
   const folder = mkdtempSync(join(tmpdir(), 'fastify-sealed-session-'))
   t.teardown(() => { rmSync(folder, { recursive: true }) })
@@ -41,7 +41,7 @@ const body = `
 `
 const output = '{"views":2}\n1 true function\n'
 
-t.test('the tarball holds what is needed, and no sources or tests', async t => {
+t.test('the tarball contains what is needed, and no sources or tests', async t => {
   const [packed] = JSON.parse(run('npm', ['pack', '--ignore-scripts', '--dry-run', '--json'], root)) as [{ unpackedSize: number, files: Array<{ path: string }> }]
   const paths = packed.files.map(({ path }) => path)
   for (const path of ['README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'dist/index.js', 'dist/cli/bin.js', 'types/index.d.ts']) {
@@ -51,7 +51,7 @@ t.test('the tarball holds what is needed, and no sources or tests', async t => {
   t.ok(packed.unpackedSize < 250_000, `${packed.unpackedSize} bytes`)
 })
 
-t.test('nothing runs when it is installed, and the docs say what each dependency is for', async t => {
+t.test('no script runs at installation, and the docs give the reason for each dependency', async t => {
   const page = readFileSync(join(root, 'docs', 'compatibility.md'), 'utf8')
   const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { dependencies: Record<string, string> }
   for (const name of ['', ...Object.keys(dependencies)]) {
@@ -63,14 +63,14 @@ t.test('nothing runs when it is installed, and the docs say what each dependency
   }
 })
 
-t.test('publint and attw find nothing to say about the tarball', async t => {
+t.test('publint and attw report no problems with the tarball', async t => {
   const tarball = readdirSync(folder).find(name => name.endsWith('.tgz'))!
   const bin = join(root, 'node_modules', '.bin')
   t.match(run(join(bin, 'publint'), [tarball, '--strict'], folder), 'All good!')
   t.match(run(join(bin, 'attw'), [tarball, '--profile', 'strict', '--no-definitely-typed'], folder), 'No problems found')
 })
 
-t.test('an ESM app uses it', async t => {
+t.test('an ESM app can use the package', async t => {
   writeFileSync(join(folder, 'app.mjs'), `
     import Fastify from 'fastify'
     import sessionPlugin, { createSealer, errors, getSession } from 'fastify-sealed-session'
@@ -81,7 +81,7 @@ t.test('an ESM app uses it', async t => {
   t.equal(run(process.execPath, ['app.mjs'], folder), output)
 })
 
-t.test('a CommonJS app uses it, whichever way it is required', async t => {
+t.test('a CommonJS app can use the package, however it is required', async t => {
   for (const [at, plugin] of ["require('fastify-sealed-session').sessionPlugin", "require('fastify-sealed-session').default", "require('fastify-sealed-session')"].entries()) {
     writeFileSync(join(folder, `app${at}.cjs`), `
       const Fastify = require('fastify')
@@ -97,7 +97,7 @@ t.test('a CommonJS app uses it, whichever way it is required', async t => {
   }
 })
 
-/** What tstyche checks, as far as a compiler can: its own declarations leave all of it to tstyche, which TypeScript 7 cannot run. */
+/** Declarations that let a compiler check most of what tstyche does, as TypeScript 7 cannot run tstyche. */
 const matchers = `
   type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? [] : [different: never]
   type Fits<A, B> = [A] extends [B] ? [] : [different: never]
@@ -112,7 +112,7 @@ const matchers = `
   export function test(name: string, body: () => void | Promise<void>): void
 `
 
-/** Writes the type tests as apps that use the installed package, and gives their names. */
+/** Writes the type tests as apps that use the installed package, and returns their names. */
 function writeApps (): string[] {
   const modules = join(folder, 'node_modules')
   mkdirSync(join(modules, 'tstyche'))
@@ -132,33 +132,33 @@ function writeApps (): string[] {
   return names
 }
 
-/** The compiler of a version, from the npm registry; the folder has no TypeScript that npx would take for it. */
+/** A version of the compiler from the npm registry; the folder has no TypeScript that npx would use instead. */
 function fetchCompiler (version: string): string | undefined {
   const path = run('npx', ['-y', '--prefer-offline', '-p', `typescript@${version}`, '-c', 'command -v tsc'], folder).trim()
   return existsSync(path) ? path : undefined
 }
 
-t.test('TypeScript apps are typed', { timeout: 0 }, async t => {
+t.test('TypeScript apps have the right types', { timeout: 0 }, async t => {
   const apps = writeApps()
   t.match(apps, ['app', 'options', 'session'])
   const flags = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--target', 'es2023', '--lib', 'es2023', '--types', 'node']
   for (const version of ['5.9', '6.0', '7.0']) {
     const tsc = fetchCompiler(version)
-    // Where everything is checked, nothing may be left out.
+    // CI must not skip anything.
     if (tsc === undefined && process.env.CI) t.fail(`TypeScript ${version} must be there`)
-    // tap makes every child that is Node load its hooks, and TypeScript 7 does not start with them.
+    // tap makes every Node child process load its hooks, and TypeScript 7 does not start with them.
     const compile = (...options: string[]): string => run('env', ['-u', 'NODE_OPTIONS', tsc!, ...flags, ...options], folder)
-    t.test(`by TypeScript ${version}`, { skip: tsc === undefined && 'not in reach of npx' }, async t => {
+    t.test(`by TypeScript ${version}`, { skip: tsc === undefined && 'npx cannot fetch it' }, async t => {
       t.match(compile('--version'), ` ${version}.`)
       const strict = ['session.mts', 'app.mts', 'session.cts', 'app.cts', '--skipLibCheck', 'false', '--module', 'nodenext']
-      t.same(ours(compile(...strict)), [], 'as ESM and as CommonJS, our declarations too')
+      t.same(ours(compile(...strict)), [], 'as ESM and as CommonJS, including our declarations')
       const bundled = [...apps.map(name => `${name}.mts`), '--skipLibCheck', '--module', 'esnext', '--moduleResolution', 'bundler']
-      t.equal(compile(...bundled), '', 'for a bundler, beside the stores and schemas of others')
+      t.equal(compile(...bundled), '', 'for a bundler, together with stores and schemas of other packages')
     })
   }
 })
 
-/** The errors in the apps, in our own declarations, and in no file: those in the declarations of other packages are not ours. */
+/** The errors in the apps, in our own declarations and without a file; those in the declarations of other packages are not ours. */
 function ours (found: string): string[] {
   return found.split('\n').filter(line => /^(\w+\.[mc]ts|node_modules\/fastify-sealed-session\/|error)/.test(line))
 }

@@ -2,14 +2,14 @@ import { execFileSync } from 'node:child_process'
 import { resolve } from 'node:path'
 import t from 'tap'
 
-const root = resolve(import.meta.dirname, '..')
+const root = resolve(import.meta.dirname, '../..')
 
-/** What tstyche says, and whether it is content. TypeScript 7 has no API for it: test/package.test.ts has that compiler. */
+/** Runs tstyche. It cannot use TypeScript 7, which test/slow/package.test.ts tests instead. */
 function tstyche (...args: string[]): { passed: boolean, output: string } {
   const env = { ...process.env, TSTYCHE_NO_COLOR: 'true', TSTYCHE_NO_INTERACTIVE: 'true' }
   const bin = resolve(root, 'node_modules', '.bin', 'tstyche')
   try {
-    // Without NODE_OPTIONS, by which tap loads its hooks into every child that is Node.
+    // Without NODE_OPTIONS, by which tap loads its hooks into every Node child process.
     return { passed: true, output: execFileSync('env', ['-u', 'NODE_OPTIONS', bin, ...args], { cwd: root, encoding: 'utf8', env }) }
   } catch (error) {
     const { stdout, stderr } = error as { stdout: string, stderr: string }
@@ -18,14 +18,14 @@ function tstyche (...args: string[]): { passed: boolean, output: string } {
 }
 
 for (const version of ['6.0', '5.9']) {
-  // The one that the project builds with is here; another comes from the npm registry.
+  // The version that the project uses is installed; others come from the npm registry.
   const own = version === '6.0'
   const there = own || tstyche('--fetch', '--target', version).passed
-  // Where everything is checked, nothing may be left out.
+  // CI must not skip anything.
   if (!there && process.env.CI) t.fail(`TypeScript ${version} must be there`)
-  const skip = !there && 'not in reach of tstyche'
+  const skip = !there && 'tstyche cannot fetch it'
 
-  t.test(`all that users write has the types that it should, by TypeScript ${version}`, { skip, timeout: 0 }, async t => {
+  t.test(`the type tests pass with TypeScript ${version}`, { skip, timeout: 0 }, async t => {
     const { passed, output } = tstyche(...own ? [] : ['--target', version])
     t.ok(passed, output)
     t.match(output, `uses TypeScript ${version}.`)

@@ -1,0 +1,26 @@
+import type { Commands } from './client.js'
+import { decodeId } from '../names.js'
+import type { Keys, Writes } from './entries.js'
+import { DELETE, FIND, REPLACE, SET, TOUCH } from './scripts.js'
+
+/** All keys on one server: each call is one command. */
+export function onOneServer (commands: Commands, keys: Keys): Writes {
+  const isOne = (answer: unknown): boolean => Number(answer) === 1
+  return {
+    async set (id, entry, ttl, user) {
+      // That an index still lists it does no harm: the entry says that it is nobody's.
+      if (user === '') await commands.set(keys.entry(id), entry, ['PX', ttl])
+      else await commands.run(SET, keys.entry(id), [id, entry, `${ttl}`, user])
+    },
+    replace: async (id, previous, entry, ttl, user) => isOne(await commands.run(REPLACE, keys.entry(id), [id, entry, `${ttl}`, user, previous])),
+    touch: async (id, ttl) => isOne(await commands.run(TOUCH, keys.entry(id), [id, `${ttl}`])),
+    delete: async id => isOne(await commands.run(DELETE, keys.entry(id), [id, keys.ended])),
+    async find (user) {
+      const answer = await commands.run(FIND, keys.index(user), [user]) as unknown[]
+      return Array.from({ length: answer.length / 3 }, (_, nth) => {
+        const [id, value, expiresAt] = answer.slice(3 * nth)
+        return { id: decodeId(String(id)), value: String(value), expiresAt: Number(expiresAt) }
+      })
+    }
+  }
+}

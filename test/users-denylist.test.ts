@@ -1,0 +1,148 @@
+import t from 'tap'
+import { denylist } from '../lib/index.js'
+import type { RevocationList, SessionInfo, SessionOptions } from '../lib/index.js'
+import { Jar } from './fixtures/app.js'
+import { copyOf, makeNode, makeNodes, seen, startOn } from './fixtures/nodes.js'
+import type { Acts, Node } from './fixtures/nodes.js'
+import { TestStore } from './fixtures/stores.js'
+
+const userOf: SessionOptions['userOf'] = data => data.user?.id
+const acts: Acts = {
+  id: request => ({ id: request.session.info.id }),
+  bob: request => { request.session.regenerate(); request.session.user = { id: 'u2', name: 'Bob' } },
+  keep: request => { request.session.regenerate(['user']) }
+}
+const idOf = async (jar: Jar): Promise<string> => (await jar.get('/id')).json.id as string
+const makeListed = async (store = new TestStore(), more: Partial<SessionOptions> = {}): Promise<Node & { store: TestStore }> =>
+  ({ ...await makeNode({ userOf, isRevoked: denylist(store), ...more }, acts), store })
+
+t.test('endAll() beside a denylist ends all sessions of the user in cookies, but one', async t => {
+  for (const more of [{}, { store: new TestStore(), storage: 'overflow' }, { store: new TestStore() }] as Array<Partial<SessionOptions>>) {
+    const { app } = await makeListed(undefined, more)
+    const jars = await Promise.all(Array.from({ length: 3 }, async () => await startOn({ app } as Node, '/login')))
+    const other = await startOn({ app } as Node, '/bob')
+    const [own] = jars as [Jar]
+    t.ok(Number.isNaN(await app.session.of('u1').endAll({ except: await idOf(own) })))
+    t.same(await Promise.all(jars.map(async jar => (await seen(jar)).reason)), [null, 'revoked', 'revoked'])
+    const later = await startOn({ app } as Node, '/login')
+    t.match((await seen(later)).data, { user: { id: 'u1' } }, 'a login after it')
+    await app.session.of('u1').endAll()
+    t.same([(await seen(own)).reason, (await seen(later)).reason], ['revoked', 'revoked'])
+    t.match((await seen(other)).data, { user: { id: 'u2' } })
+  }
+})
+
+t.test('a session that was ended stays ended where it is spared later', async t => {
+  for (const optional of [[], ['replace']] as Array<['replace'] | []>) {
+    const { app } = await makeListed(new TestStore(...optional))
+    const [one, two] = [await startOn({ app } as Node, '/login'), await startOn({ app } as Node, '/login')]
+    const [first, second] = [await idOf(one), await idOf(two)]
+    const { endAll } = app.session.of('u1')
+    await endAll({ except: first })
+    await endAll({ except: second })
+    t.same([(await seen(one)).reason, (await seen(two)).reason], ['revoked', 'revoked'])
+  }
+})
+
+t.test('two calls of endAll() on two nodes end what either was to end', async t => {
+  const store = new TestStore('replace')
+  const [here, there] = await makeNodes(2, () => ({ userOf, isRevoked: denylist(store.beside()) }), acts)
+  for (let round = 0; round < 10; round++) {
+    const [one, two, three] = [await startOn(here, '/login'), await startOn(here, '/login'), await startOn(here, '/login')] as [Jar, Jar, Jar]
+    await Promise.all([
+      here.app.session.of('u1').endAll({ except: await idOf(one) }),
+      there.app.session.of('u1').endAll({ except: await idOf(two) })
+    ])
+    const reasons = await Promise.all([one, two, three].map(async jar => (await seen(jar)).reason))
+    t.ok(reasons.filter(reason => reason === null).length <= 1, reasons.join())
+    t.equal(reasons[2], 'revoked')
+  }
+})
+
+t.test('end() puts one session on the list', async t => {
+  const { app } = await makeListed()
+  const [one, two] = [await startOn({ app } as Node, '/login'), await startOn({ app } as Node, '/login')]
+  const id = await idOf(one)
+  t.equal(await app.session.of('u1').end(id), true)
+  t.equal(await app.session.of('u1').end(id), false)
+  t.equal(await app.session.of('u1').end(''), false)
+  t.same([(await seen(one)).reason, (await seen(two)).reason], ['revoked', null])
+})
+
+t.test('list() says what it needs', async t => {
+  const { app } = await makeListed()
+  await t.rejects(app.session.of('u1').list(), { code: 'FST_SESSION_INVALID_OPTION', message: /redisStore\(\) and postgresStore\(\)/ })
+})
+
+t.test('a request that is under way does not carry a session over endAll()', async t => {
+  for (const count of [1, 2] as const) {
+    const store = new TestStore()
+    const [here, there] = await makeNodes(count, () => ({ userOf, isRevoked: denylist(store.beside()) }), acts)
+    for (const act of ['change', 'touch', 'keep', 'login']) {
+      const jar = await startOn(here, '/login')
+      const late = copyOf(jar).get(`/late/${act}`)
+      await here.gates.arrival(act)
+      await there.app.session.of('u1').endAll()
+      here.gates.open(act)
+      const copy = copyOf(jar)
+      copy.store({ headers: { 'set-cookie': (await late).setCookies } })
+      t.equal((await seen(copy)).data.user !== undefined, act === 'login', `${act}: only a login is a session of its own`)
+    }
+  }
+})
+
+t.test('a session that has a user is looked up once', async t => {
+  const { app, store } = await makeListed(new TestStore('getMany'))
+  const jar = await startOn({ app } as Node, '/login')
+  store.took()
+  await seen(jar)
+  t.same(store.took(), ['getMany'])
+  const visitor = await startOn({ app } as Node, '/change')
+  store.took()
+  await seen(visitor)
+  t.same(store.took(), ['get'], 'nobody\'s session')
+})
+
+t.test('a mark that cannot be read, and a store that breaks the contract, open no session', async t => {
+  const { app, store } = await makeListed(new TestStore('getMany'))
+  const jar = await startOn({ app } as Node, '/login')
+  await app.session.of('u1').endAll()
+  const [[key]] = [...store.entries].filter(([key]) => key.startsWith('user:')) as [[string, unknown]]
+  for (const value of ['null', 'x', '{}', '[]']) {
+    await store.set(key, value, 1000)
+    t.equal((await seen(jar)).reason, 'revoked', value)
+  }
+  await app.session.of('u1').endAll()
+  for (const wrong of [{}, [], undefined]) {
+    store.getMany = async () => wrong as never
+    t.equal((await jar.get('/data')).status, 503)
+  }
+})
+
+t.test('a list of your own hears of a user, and its failures are those of a store', async t => {
+  const calls: unknown[][] = []
+  const list: RevocationList = {
+    check: (_info, _request, _data, user) => { calls.push(['check', user]); return false },
+    revoke: () => {},
+    revokeUser: (user, mark) => { calls.push(['revokeUser', user, mark.except]) }
+  }
+  const { app } = await makeNode({ userOf, isRevoked: list, sessionName: 'session' }, acts)
+  const jar = await startOn({ app } as Node, '/login')
+  await seen(jar)
+  await app.session.of('u1').endAll({ except: 'x' })
+  t.same(calls, [['check', '["session","u1"]'], ['revokeUser', '["session","u1"]', 'x'], ['revokeUser', '["session","u1"]', 'x']])
+  list.revokeUser = async () => { throw new Error('down') }
+  await t.rejects(app.session.of('u1').endAll(), { code: 'FST_SESSION_STORE' })
+})
+
+t.test('a userOf that fails is an error of the app, when a session is saved and when it is read', async t => {
+  let fails = false
+  const node = await makeListed(undefined, { userOf: data => { if (fails) throw new Error('no such user'); return data.user?.id } })
+  const jar = await startOn(node, '/login')
+  fails = true
+  t.match(await copyOf(jar).get('/data'), { status: 500 })
+  t.match(await new Jar(node.app).get('/login'), { status: 500, setCookies: [] })
+  fails = false
+  const { info } = await node.app.session.unseal(jar.cookies.get('session')!) as { info: SessionInfo }
+  t.ok(info.id)
+})

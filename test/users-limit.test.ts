@@ -1,0 +1,109 @@
+import t from 'tap'
+import type { SessionOptions } from '../lib/index.js'
+import { copyOf, makeNode, makeNodes, seen, startOn } from './fixtures/nodes.js'
+import type { Acts, Node } from './fixtures/nodes.js'
+import { Jar } from './fixtures/app.js'
+import { TestStore } from './fixtures/stores.js'
+
+const userOf: SessionOptions['userOf'] = data => data.user?.id
+const acts: Acts = {
+  bob: request => { request.session.user = { id: 'u2', name: 'Bob' } },
+  keep: request => { request.session.regenerate(['user']) },
+  visit: request => { request.session.note = 'a visitor' }
+}
+const methods = ['replace', 'touch', 'find'] as const
+
+async function alive (jars: readonly Jar[]): Promise<boolean[]> {
+  return await Promise.all(jars.map(async jar => (await seen(jar)).data.user !== undefined))
+}
+
+t.test('a login beyond maxSessions ends the session of the user that was used least recently', async t => {
+  t.clock.enter()
+  const { app } = await makeNode({ store: new TestStore(...methods), userOf, maxSessions: 2 }, acts)
+  const jars: Jar[] = []
+  const login = async (): Promise<void> => { t.clock.advance(1_000_000); jars.push(await startOn({ app } as Node, '/login')) }
+  await login()
+  await login()
+  t.clock.advance(1_000_000)
+  await seen(jars[0]!)
+  const other = await startOn({ app } as Node, '/bob')
+  await login()
+  t.same(await alive(jars), [true, false, true])
+  await login()
+  t.same(await alive(jars), [true, false, false, true], 'the first was just used again')
+  t.same(await alive([other]), [true], 'another user')
+})
+
+t.test('a limit that was lowered ends all beyond it at the next login, and none before', async t => {
+  t.clock.enter()
+  const store = new TestStore(...methods)
+  const { app } = await makeNode({ store, userOf }, acts)
+  const jars: Jar[] = []
+  for (let nth = 0; nth < 5; nth++) {
+    t.clock.advance(60_000)
+    jars.push(await startOn({ app } as Node, '/login'))
+  }
+  const { app: limited } = await makeNode({ store, userOf, maxSessions: 2 }, acts)
+  const [first] = jars.map(jar => copyOf(jar, { app: limited })) as [Jar]
+  await first.get('/change')
+  await first.get('/keep')
+  t.equal((await app.session.of('u1').list()).length, 5, 'a change and a regenerate end nobody')
+  await first.get('/login')
+  t.equal((await app.session.of('u1').list()).length, 5, 'nor does a new login in the same browser')
+  await startOn({ app: limited } as Node, '/login')
+  t.equal((await app.session.of('u1').list()).length, 2)
+  t.same(await alive([first]), [true], 'it was used last')
+})
+
+t.test('a session that gains its user without regenerate(), or another one, counts from then on', async t => {
+  t.clock.enter()
+  const { app } = await makeNode({ store: new TestStore(...methods), userOf, maxSessions: 1 }, acts)
+  const first = await startOn({ app } as Node, '/login')
+  const visitor = await startOn({ app } as Node, '/visit')
+  t.same(await alive([first]), [true])
+  t.clock.advance(60_000)
+  await visitor.get('/start')
+  t.same(await alive([first, visitor]), [false, true])
+  await visitor.get('/bob')
+  const second = await startOn({ app } as Node, '/login')
+  t.same(await alive([visitor, second]), [true, true])
+  await app.session.cookie({ user: { id: 'u1', name: 'Ada' } })
+  t.clock.advance(60_000)
+  await app.session.cookie({ user: { id: 'u2', name: 'Bob' } })
+  t.same(await alive([visitor]), [false], 'a session that is sealed outside a request counts too')
+})
+
+t.test('of logins that overlap, the last lives', async t => {
+  for (const count of [1, 2] as const) {
+    const store = new TestStore(...methods)
+    const nodes = await makeNodes(count, () => ({ store: store.beside(), userOf, maxSessions: 1 }), acts)
+    for (let round = 0; round < 10; round++) {
+      const jars = Array.from({ length: 6 }, (_, nth) => new Jar(nodes[nth % 2]!.app))
+      await Promise.all(jars.map(async jar => await jar.get('/login')))
+      t.equal((await alive(jars)).filter(Boolean).length, 1)
+    }
+  }
+})
+
+t.test('a login whose others cannot be found fails, and leaves no session', async t => {
+  const store = new TestStore(...methods)
+  const node = await makeNode({ store, userOf, maxSessions: 1 }, acts)
+  store.fails.set('find', new Error('down'))
+  t.match(await new Jar(node.app).get('/login'), { status: 503, setCookies: [] })
+  store.fails.clear()
+  await new Promise(resolve => { setImmediate(resolve) })
+  t.same(await node.app.session.of('u1').list(), [])
+})
+
+t.test('a login asks the store four times at most, a change three times', async t => {
+  const store = new TestStore(...methods)
+  const { app } = await makeNode({ store, userOf, maxSessions: 2 }, acts)
+  const visitor = await startOn({ app } as Node, '/visit')
+  store.took()
+  await visitor.get('/login')
+  t.same(store.took(), ['get', 'set', 'delete', 'find'])
+  await visitor.get('/change')
+  t.same(store.took(), ['get', 'replace'])
+  await visitor.get('/data')
+  t.same(store.took(), ['get'])
+})
