@@ -36,7 +36,8 @@ function emptyFolder (): string {
   mkdirSync(join(modules, '.bin'), { recursive: true })
   symlinkSync(root, join(modules, 'fastify-sealed-session'))
   symlinkSync(join(root, 'node_modules/fastify'), join(modules, 'fastify'))
-  symlinkSync(join(root, 'dist/cli/bin.js'), join(modules, '.bin/fastify-sealed-session'))
+  // npm makes a command executable when it installs it, and here nothing was installed.
+  writeFileSync(join(modules, '.bin/fastify-sealed-session'), `#!/bin/sh\nexec node '${join(root, 'dist/cli/bin.js')}' "$@"\n`, { mode: 0o755 })
   return folder
 }
 
