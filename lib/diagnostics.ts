@@ -10,7 +10,8 @@ const channels = {
   loaded: channel('fastify-sealed-session.loaded'),
   rejected: channel('fastify-sealed-session.rejected'),
   saved: channel('fastify-sealed-session.saved'),
-  destroyed: channel('fastify-sealed-session.destroyed')
+  destroyed: channel('fastify-sealed-session.destroyed'),
+  bound: channel('fastify-sealed-session.bound')
 }
 
 /** Whether anybody wants to know: asked before the facts are put together. */

@@ -67,9 +67,11 @@ export class Lifetimes {
 
   /** `session.info` */
   describe (
-    { id, createdAt }: { id: string, createdAt: number }, expiresAt: number, reason: SessionReason | null, isNew: boolean
+    { id, createdAt, binding }: { id: string, createdAt: number, binding?: { provenAt?: number | undefined } | undefined },
+    expiresAt: number, reason: SessionReason | null, isNew: boolean
   ): SessionInfo {
     const ends = Math.min(expiresAt, this.endOf(createdAt), MAX_DATE)
-    return Object.freeze({ id, createdAt: new Date(createdAt), expiresAt: new Date(ends), isNew, reason })
+    const provenAt = binding?.provenAt === undefined ? null : new Date(binding.provenAt)
+    return Object.freeze({ id, createdAt: new Date(createdAt), expiresAt: new Date(ends), isNew, reason, bound: binding !== undefined, provenAt })
   }
 }

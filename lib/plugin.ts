@@ -34,15 +34,24 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
   const keeper = Keeper.for(config, { times: sealer.times, fit: data => sealer.fit(data) }, endings)
   const waits = !sealer.sync || keeper !== undefined
   const jar = new CookieJar(config, sealer.times, app.serializeCookie)
-  const loader = new Loader(config, sealer, keeper)
+  const bound = config.deviceBound === undefined
+    ? undefined
+    // Few apps need it, and the others do not load it.
+    : (await import('./bound/bound.js')).createDeviceBound(app, config, config.deviceBound, sealer, jar)
+  const loader = new Loader(config, sealer, keeper, bound?.admit)
   const saver = new Saver(config, sealer, keeper, jar, endings)
 
   app.decorate(sessionName, createManager(config, sealer, keeper, loader, saver, jar, endings) as never)
   app.decorate(markOfCookie(cookieName), true)
+  if (config.deviceBound !== undefined) {
+    assertCookieFree(app, config.deviceBound.cookieName)
+    app.decorate(markOfCookie(config.deviceBound.cookieName), true)
+  }
   app.decorateRequest(slot, null)
   markRegistered(app, sessionName)
   app.decorateRequest(sessionName, { getter: read, setter: refuse } as never)
   app.addHook('onRequest', waits ? loadNow : remember)
+  bound?.serve(app, loader, saver, stateOf)
   app.addHook('onSend', save)
   app.addHook('onClose', async () => { await endings.close() })
 
@@ -93,7 +102,10 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
     const state = (request as Slotted)[slot]
     let saving: Promise<undefined> | undefined
     try {
-      if (state instanceof SessionState && state.isRead) saving = saver.end(state, request, reply)
+      if (state instanceof SessionState && state.isRead) {
+        saving = saver.end(state, request, reply)
+        if (bound !== undefined) saving = bound.finish(saving, state, request, reply)
+      }
     } catch (error) {
       done(error)
       return
@@ -107,6 +119,13 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
     // A stream may fail while its response waits, before Fastify listens to it; it hears of that in any case.
     if (payload instanceof Stream) payload.on('error', () => {})
     return saving
+  }
+
+  /** The session of a request that takes part, without the app having read it. */
+  function stateOf (request: FastifyRequest): SessionState | undefined {
+    const held = (request as Slotted)[slot]
+    if (held instanceof SessionState) return held
+    return isSwitchedOff(request) ? undefined : first(request as Slotted, held)
   }
 
   /** What changes once the response has ended cannot be saved any more; it is at least said. */

@@ -117,7 +117,7 @@ t.test('a value that is not a store is rejected with the name of the option', t 
 t.test('a denylist stores nothing for a session that has already expired', async t => {
   const keyv = new Keyv()
   const list = denylist(keyv)
-  const info = { id: 'an-id', createdAt: new Date(), isNew: false, reason: null }
+  const info = { id: 'an-id', createdAt: new Date(), isNew: false, reason: null, bound: false, provenAt: null }
   await list.revoke({ ...info, expiresAt: new Date(Date.now() - 1) })
   t.equal(await list.check({ ...info, expiresAt: new Date() }), false)
   await list.revoke({ ...info, expiresAt: new Date(Date.now() + 60_000) })

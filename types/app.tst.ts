@@ -7,7 +7,9 @@ import fp from 'fastify-plugin'
 import type { ChannelListener } from 'node:diagnostics_channel'
 import { describe, expect, test } from 'tstyche'
 import sessionPlugin, { createSealer, errors, getSession, sessionPlugin as named } from '../lib/index.js'
-import type { Sealer, Session, SessionEvents, SessionInfo, SessionManager, SessionReason, Unsealed } from '../lib/index.js'
+import type {
+  ListedSession, Sealer, Session, SessionData, SessionEvents, SessionInfo, SessionManager, SessionReason, Unsealed, UserSessions
+} from '../lib/index.js'
 
 declare module './index.js' {
   interface SessionData {
@@ -58,6 +60,30 @@ describe('app.session', () => {
     } else {
       expect(result.reason).type.toBe<SessionReason>()
     }
+  })
+
+  test('of lists and ends the sessions of a user, typed by the data', () => {
+    const sessions = app.session.of('u1')
+    expect(sessions).type.toBe<UserSessions>()
+    expect(sessions.list()).type.toBe<Promise<Array<ListedSession<SessionData>>>>()
+    expect<ListedSession['data']>().type.toBe<{ user?: { id: string, name: string }, views?: number }>()
+    expect(app.admin.of('u1').list()).type.toBe<Promise<Array<ListedSession<AdminData>>>>()
+    expect(sessions.end('id')).type.toBe<Promise<boolean>>()
+    expect(sessions.endAll()).type.toBe<Promise<number>>()
+    expect(sessions.endAll({ except: request.session.info.id })).type.toBe<Promise<number>>()
+    // @ts-expect-error Argument of type 'undefined' is not assignable to parameter of type 'string'
+    app.session.of(undefined)
+    // @ts-expect-error has no properties in common
+    sessions.endAll('id')
+    // @ts-expect-error 'excpet' does not exist in type 'EndAllOptions'
+    sessions.endAll({ excpet: 'id' })
+  })
+
+  test('signal gives an AbortSignal', () => {
+    expect(app.session.signal(request)).type.toBe<AbortSignal>()
+    expect(app.session.signal(request, { every: 10 })).type.toBe<AbortSignal>()
+    // @ts-expect-error Type 'string' is not assignable to type 'number'
+    app.session.signal(request, { every: '10' })
   })
 
   test('commit gives the Set-Cookie values', () => {

@@ -40,10 +40,11 @@ declare namespace sessionPlugin {
    * - `invalid`: its data cannot be a session's: a key of it would hide a member, it does not fit the schema, or the store's
    *   entry is no JSON object
    * - `not-stored`: the store has no entry for it
+   * - `unproven`: it is bound to a device, and the request came without that device's proof; or it was not bound in time (`required`)
    */
   export type SessionReason =
     'absent' | 'malformed' | 'unknown-key' | 'tampered' | 'expired' | 'outlived' | 'wrong-name' | 'foreign' | 'revoked' |
-    'invalid' | 'not-stored'
+    'invalid' | 'not-stored' | 'unproven'
 
   /** What is known about a session beside its data. */
   export interface SessionInfo {
@@ -57,6 +58,10 @@ declare namespace sessionPlugin {
     readonly isNew: boolean
     /** Why it started empty, `null` if it was loaded */
     readonly reason: SessionReason | null
+    /** Whether it is bound to a device (`deviceBound`, experimental) */
+    readonly bound: boolean
+    /** When the device last proved that it holds the key; `null` where the session is not bound, and outside a request */
+    readonly provenAt: Date | null
   }
 
   /** The cookie's attributes (RFC 6265, section 4.1.2). Lifetimes come from `idleTimeout`. */
@@ -231,6 +236,30 @@ declare namespace sessionPlugin {
     revokeUser?(user: string, mark: { before: Date, except?: string | undefined, until: Date }): Promise<void> | void
   }
 
+  /**
+   * Binds sessions to the device of their browser (Device Bound Session Credentials). Experimental: the draft and the browsers still
+   * change. `docs/device-bound.md` says what it protects.
+   */
+  export interface DeviceBoundOptions {
+    /**
+     * For which sessions binding is offered, and which ones `required` is about: usually those of users who have logged in. Gets a
+     * copy of the data
+     */
+    when: (data: SessionDataOf<SessionData>, request: FastifyRequest<any, any, any, any, any, any, any, any>) => boolean
+    /** Seconds that a proof of the device lasts, 300 at least; default 600. A thief with both cookies has as long */
+    timeout?: number | undefined
+    /** Seconds that a challenge can be answered, 10 to 300; default 60 */
+    challengeTimeout?: number | undefined
+    /** Where the browser registers (`POST <path>/registration`) and refreshes (`POST <path>/refresh`); default `/dbsc` */
+    path?: string | undefined
+    /** Name of the cookie that holds the proof; default the session's cookie name and `-bound` */
+    cookieName?: string | undefined
+    /** Answer a link from another site that came without the proof with a page that loads itself again; default `true` */
+    reload?: boolean | undefined
+    /** Seconds after its creation from which a session that is not bound is empty (`unproven`); default `false`: never */
+    required?: number | false | undefined
+  }
+
   /** What the plugin takes. A wrong value or an unknown name rejects `app.ready()`. */
   export interface SessionOptions extends SealerOptions {
     /** Name of the cookie; default `sessionName` */
@@ -265,12 +294,14 @@ declare namespace sessionPlugin {
      * are ended beyond that. Needs `userOf` and a `store` that can find. Default: no limit
      */
     maxSessions?: number | undefined
+    /** Bind sessions to the device of their browser (experimental); default none */
+    deviceBound?: DeviceBoundOptions | undefined
     /** Add `Vary` and `Cache-Control` where the session was read or set; default `true` */
     cacheHeaders?: boolean | undefined
   }
 
   /**
-   * What is published on the diagnostics channels `fastify-sealed-session.loaded`, `.rejected`, `.saved` and `.destroyed`
+   * What is published on the diagnostics channels `fastify-sealed-session.loaded`, `.rejected`, `.saved`, `.destroyed` and `.bound`
    * (`node:diagnostics_channel`): never data, never a cookie's value.
    */
   export interface SessionEvents {
@@ -282,8 +313,30 @@ declare namespace sessionPlugin {
     saved: SessionEvent & { id: string, bytes: number }
     /** A session that the client had was ended */
     destroyed: SessionEvent & { id: string, by: 'destroy' | 'regenerate' }
+    /** A step of binding a session to a device; `id` is the session's, where there is one, and `reason` says why a step was refused */
+    bound: SessionEvent & { what: 'offered' | 'registered' | 'refreshed' | 'refused', id: string | null, reason: BoundRefusal | null }
   }
   interface SessionEvent { sessionName: string, request: FastifyRequest }
+
+  /**
+   * Why a registration or a refresh was refused.
+   *
+   * - `script`: a page's script has sent it, not the browser
+   * - `no-session`: it came without a session, or with one that has ended
+   * - `unknown-session`: its session cookie may be known to another node; the browser keeps the binding
+   * - `unavailable`: the session could not be loaded or saved; the browser keeps the binding
+   * - `already-bound`: a registration for a session that is bound already
+   * - `not-bound`: a refresh for a session that is not bound, or under another binding
+   * - `malformed`: its proof does not have the form that it should
+   * - `key`: its key is not one of ES256, or of RS256 with 2048 to 4096 bits
+   * - `signature`: its signature does not hold
+   * - `challenge`: it answers no challenge of this session, or one that has expired
+   * - `used`: its challenge has been answered before
+   * - `too-large`: the session does not fit into its cookies together with the key
+   */
+  export type BoundRefusal =
+    'script' | 'no-session' | 'unknown-session' | 'unavailable' | 'already-bound' | 'not-bound' | 'malformed' | 'key' | 'signature' |
+    'challenge' | 'used' | 'too-large'
 
   /** The members of `request.session`. They live on its prototype: its own keys are your data alone. */
   export interface SessionMembers<Data extends object> {

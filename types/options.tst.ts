@@ -27,7 +27,8 @@ describe('options', () => {
   test('are known by name, and all but the secret may be left out or undefined', () => {
     expect<keyof SessionOptions>().type.toBe<
       'secret' | 'sessionName' | 'idleTimeout' | 'absoluteTimeout' | 'interop' | 'schema' | 'iron' | 'cacheSize' | 'cookieName' |
-      'cookie' | 'rolling' | 'persistent' | 'maxCookies' | 'store' | 'storage' | 'storeTimeout' | 'isRevoked' | 'cacheHeaders'
+      'cookie' | 'rolling' | 'persistent' | 'maxCookies' | 'store' | 'storage' | 'storeTimeout' | 'isRevoked' | 'userOf' | 'maxSessions' |
+      'cacheHeaders'
     >()
     expect<keyof SealerOptions>().type.toBe<
       'secret' | 'sessionName' | 'idleTimeout' | 'absoluteTimeout' | 'interop' | 'schema' | 'iron' | 'cacheSize'
@@ -36,6 +37,14 @@ describe('options', () => {
     expect<{ secret: string } & { [Name in Exclude<keyof SessionOptions, 'secret'>]: undefined }>()
       .type.toBeAssignableTo<SessionOptions>()
     expect<{ idleTimeout: 60 }>().type.not.toBeAssignableTo<SessionOptions>()
+  })
+
+  test('userOf gets the data, and returns a string or undefined', () => {
+    take({ secret, userOf: data => data.user?.id, maxSessions: 5 })
+    // @ts-expect-error Type 'number | undefined' is not assignable to type 'string | undefined'
+    take({ secret, userOf: data => data.views })
+    // @ts-expect-error Type 'Promise<string>' is not assignable to type 'string'
+    take({ secret, userOf: async () => 'u1' })
   })
 
   test('are refused where they are misspelt or of another type', () => {

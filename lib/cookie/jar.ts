@@ -71,14 +71,14 @@ export class CookieJar {
     if (lines === undefined) throw tooLarge(format, token, text)
     const now = (1 << lines.length) - 1
     if ((parts & ~now) !== 0) lines.push(...clearCookies(format, parts & ~now))
-    this.#write(reply, lines)
+    this.write(reply, lines)
     return { lines, parts: now }
   }
 
   /** Makes the client drop every cookie of the session that it holds. */
   clear (reply: FastifyReply, format: CookieFormat, parts: number): string[] {
     const lines = clearCookies(format, parts)
-    this.#write(reply, lines)
+    this.write(reply, lines)
     return lines
   }
 
@@ -88,10 +88,10 @@ export class CookieJar {
   }
 
   /** One `Set-Cookie` per cookie: ours take the place of what others set under these names. */
-  #write (reply: FastifyReply, lines: string[]): void {
+  write (reply: FastifyReply, lines: string[], name = this.#config.cookieName): void {
     const before = reply.getHeader('set-cookie')
     if (before !== undefined) {
-      const others = [before as string | string[]].flat().filter(cookie => !isFor(this.#config.cookieName, cookie))
+      const others = [before as string | string[]].flat().filter(cookie => !isFor(name, cookie))
       reply.removeHeader('set-cookie')
       if (others.length > 0) reply.header('set-cookie', others)
     }

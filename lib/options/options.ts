@@ -1,6 +1,8 @@
 import type {
   IronOptions, RevocationCheck, RevocationList, SealerOptions, SessionOptions, SessionStore, StandardSchema
 } from '../../types/index.js'
+import { parseDeviceBound } from '../bound/options.js'
+import type { BoundConfig } from '../bound/options.js'
 import { parseCookieName, parseCookieOptions } from '../cookie/attributes.js'
 import type { CookieAttributes } from '../cookie/attributes.js'
 import { invalid, oneOf, parseBoolean, parseIdleTimeout, parseInteger, parseNames, parseTimeout, refused } from './checks.js'
@@ -24,6 +26,8 @@ export interface SealerConfig {
   readonly storage: 'cookie' | 'store' | 'overflow'
   readonly interop: false | 'iron' | 'iron-session'
   readonly schema: StandardSchema | undefined
+  /** Whether sessions that are bound to a device are known here */
+  readonly opensBound: boolean
 }
 
 /** The options of a registration, checked and complete. Nothing in it is the caller's own object. */
@@ -40,12 +44,13 @@ export interface SessionConfig extends SealerConfig {
   readonly isRevoked: RevocationCheck | RevocationList | undefined
   readonly userOf: SessionOptions['userOf']
   readonly maxSessions: number | undefined
+  readonly deviceBound: BoundConfig | undefined
 }
 
 const SEALER_NAMES = ['secret', 'sessionName', 'idleTimeout', 'absoluteTimeout', 'interop', 'iron', 'schema', 'cacheSize']
 export const PLUGIN_NAMES = [
   ...SEALER_NAMES, 'cookieName', 'cookie', 'rolling', 'persistent', 'maxCookies', 'cacheHeaders',
-  'store', 'storage', 'storeTimeout', 'isRevoked', 'userOf', 'maxSessions'
+  'store', 'storage', 'storeTimeout', 'isRevoked', 'userOf', 'maxSessions', 'deviceBound'
 ]
 /** Fastify's own, which it hands on to every plugin. */
 const FASTIFY_NAMES = ['prefix', 'logLevel', 'logSerializers']
@@ -65,10 +70,15 @@ export function parseSessionOptions (options: SessionOptions): SessionConfig {
     storeTimeout = 5 // seconds
   } = options
   const storage = parseStorage(options)
+  parseCookieName(cookieName)
+  const attributes = parseCookieOptions(cookieName, cookie)
+  const deviceBound = options.deviceBound === undefined
+    ? undefined
+    : parseDeviceBound(options.deviceBound, cookieName, attributes, sealing.interop)
   return Object.freeze({
     ...sealing,
-    cookieName: parseCookieName(cookieName),
-    cookie: parseCookieOptions(cookieName, cookie),
+    cookieName,
+    cookie: attributes,
     rolling: parseBoolean('rolling', rolling),
     persistent: parseBoolean('persistent', persistent),
     maxCookies: parseInteger('maxCookies', maxCookies, 1, 8),
@@ -78,7 +88,9 @@ export function parseSessionOptions (options: SessionOptions): SessionConfig {
     storeTimeout: parseStoreTimeout(storeTimeout),
     isRevoked: parseRevocation(options.isRevoked),
     userOf: parseUserOf(options, storage),
-    maxSessions: parseMaxSessions(options, storage)
+    maxSessions: parseMaxSessions(options, storage),
+    deviceBound,
+    opensBound: deviceBound !== undefined
   })
 }
 
@@ -179,6 +191,7 @@ function parseSealing (options: SealerOptions): SealerConfig {
     iron: parseIron(iron, keyring, interop),
     schema: parseSchema(schema),
     cacheSize: parseInteger('cacheSize', cacheSize, 0, 1e7),
-    storage: 'cookie'
+    storage: 'cookie',
+    opensBound: false
   }
 }

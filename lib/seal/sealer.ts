@@ -85,6 +85,17 @@ export class SessionSealer {
     return then(opened, opened => this.#accept(text, opened))
   }
 
+  /** Seals a text that is no session's, with its exact expiry in milliseconds since 1970. */
+  sealText (text: string, expiresAt: number): MaybePromise<string> {
+    return this.#engine.seal(text, expiresAt)
+  }
+
+  /** Opens any token that one of the secrets has sealed. Its expiry is for the caller to check. */
+  openText (text: string): MaybePromise<Opened> {
+    const token = parseToken(text)
+    return token === undefined ? { ok: false, reason: 'malformed' } : this.#engine.open(token)
+  }
+
   #accept (text: string, opened: Opened): Loaded {
     if (!opened.ok) return opened
     const decoded = this.#decode(opened.text, text)
@@ -114,7 +125,8 @@ export class SessionSealer {
   }
 
   /** A cookie without data is for a store to tell; where every session is in the store, one with data was never one of them. */
-  #misplaced ({ stored }: Envelope): SessionReason | undefined {
+  #misplaced ({ stored, binding }: Envelope): SessionReason | undefined {
+    if (binding !== undefined && !this.#config.opensBound) return 'foreign'
     switch (this.#config.storage) {
       case 'cookie': return stored ? 'foreign' : undefined
       case 'store': return stored ? undefined : 'not-stored'
@@ -166,6 +178,8 @@ export function forData (
       const loaded = typeof token === 'string' ? await open(token) : malformed
       if (!loaded.ok) return loaded
       const { envelope, expiresAt } = loaded.verified
+      // A token alone does not show that its device is there.
+      if (envelope.binding !== undefined) return { ok: false, reason: 'unproven' }
       return { ok: true, data: loaded.data, info: sealer.times.describe(envelope, expiresAt, null, false) }
     }
   }

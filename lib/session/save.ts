@@ -159,15 +159,15 @@ export class Saver {
     if (plan.isLate) return { became: 'late' }
     if (plan.action === 'clear') return { became: 'empty', raw: undefined }
     const text = check(state, plan)
-    const { id, createdAt, idle } = plan.session
-    return then(this.#sealer.seal({ id, createdAt, idle, text, stored: false }), token =>
+    const { id, createdAt, idle, binding } = plan.session
+    return then(this.#sealer.seal({ id, createdAt, idle, binding, text, stored: false }), token =>
       ({ became: 'saved', id, token, kept: { text, idle, stored: false, entryUntil: undefined, raw: undefined }, hasDropped: false }))
   }
 
   /** Seals for the cookies of one response, which must fit into them; outside a response there is no limit. */
   sealsFor (format: CookieFormat, isResponse = true): Seals {
-    const seal = ({ id, createdAt }: Subject, { text, idle }: Content, place: Place): MaybePromise<string> =>
-      this.#sealer.seal({ id, createdAt, idle, text: place.stored ? EMPTY : text, ...place })
+    const seal = ({ id, createdAt, binding }: Subject, { text, idle }: Content, place: Place): MaybePromise<string> =>
+      this.#sealer.seal({ id, createdAt, idle, binding, text: place.stored ? EMPTY : text, ...place })
     const fits = (token: string, { createdAt }: Subject, { idle }: Content): boolean => this.#jar.lines(format, token, { createdAt, idle }) !== undefined
     return {
       seal: (session, content, place) => then(seal(session, content, place), token => {

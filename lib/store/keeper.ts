@@ -3,6 +3,7 @@ import { EMPTY } from '../json.js'
 import type { Lifetimes, Times } from '../lifetimes.js'
 import { findsUsers } from '../options/options.js'
 import type { SessionConfig } from '../options/options.js'
+import type { Binding } from '../seal/envelope.js'
 import type { MaybePromise } from '../then.js'
 import { unavailable } from './deadline.js'
 import type { Deadline } from './deadline.js'
@@ -46,6 +47,8 @@ export interface Subject extends Times {
   readonly id: string
   /** `undefined` for a session that was never kept anywhere */
   readonly kept: Sealed | undefined
+  /** The device that it is bound to, if it is */
+  readonly binding?: Binding | undefined
 }
 
 /** A session that is to end. */
