@@ -61,9 +61,11 @@ export class Revocations {
   async end (session: Listed, isRetry: boolean, deadline: Deadline): Promise<boolean> {
     return await this.#turn(session, deadline, async list => {
       const info = this.#infoOf(session)
-      if (await list.check(info) && !isRetry) return false
-      await list.revoke(info)
-      return true
+      const user = this.#userOf(session.kept)
+      const isFirst = isRetry || !await list.check(info, undefined, undefined, user)
+      // Where its user's sessions were revoked, a cookie of the session that has no user any more may still open.
+      if (isFirst || user !== undefined) await list.revoke(info)
+      return isFirst
     })
   }
 

@@ -42,12 +42,13 @@ export class StoredUsers implements Users {
       },
       endAll: async options => {
         const except = exceptOf(options)
-        // A login may be under way: it is searched for again until nothing is left to end.
+        const tried = new Set(except === undefined ? [] : [except])
+        // A login may be under way, or a session may move to a new id: search again until there is nothing new.
         for (let count = 0; ;) {
-          const ids = (await this.#find(user)).map(({ id }) => id).filter(id => id !== except)
-          const more = ids.length === 0 ? 0 : await this.#endAll(ids, ended)
-          if (more === 0) return count
-          count += more
+          const ids = (await this.#find(user)).map(({ id }) => id).filter(id => !tried.has(id))
+          if (ids.length === 0) return count
+          count += await this.#endAll(ids, ended)
+          for (const id of ids) tried.add(id)
         }
       }
     })
