@@ -1,12 +1,15 @@
 import { createRequire } from 'node:module'
 import type { Server } from 'node:http'
 import KeyvRedis from '@keyv/redis'
+import type pgSimple from 'connect-pg-simple'
 import { RedisStore } from 'connect-redis'
+import type { Store as ExpressStore } from 'express-session'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify'
 import type { SessionStore } from 'fastify-sealed-session'
-import { redisStore } from 'fastify-sealed-session/redis'
+import { Redis } from 'ioredis'
 import Keyv from 'keyv'
+import pg from 'pg'
 import { createClient } from 'redis'
 import { cookie, cookieName, maxAge, secret, user, value } from './peers.mjs'
 import type { User, Variation } from './peers.mjs'
@@ -100,10 +103,24 @@ async function redis (): Promise<RedisClient> {
 }
 
 const connectRedis = async (): Promise<RedisStore> => new RedisStore({ client: await redis() })
-const oursOnConnectRedis = async (app: FastifyInstance, variation: Variation): Promise<Verbs> =>
-  await ours(app, variation, (await us()).fromExpressStore(await connectRedis()))
+async function connectPgSimple (): Promise<ExpressStore> {
+  const PgStore = load<typeof pgSimple>('connect-pg-simple')(load('express-session'))
+  const store = new PgStore({ conString: process.env.POSTGRES_URL!, createTableIfMissing: true, pruneSessionInterval: false })
+  // Whoever comes first makes the table, before there is any load.
+  await new Promise<void>((resolve, reject) => { store.get('none', error => { error == null ? resolve() : reject(error) }) })
+  return store
+}
 
-async function fastifySession (app: FastifyInstance, store?: RedisStore): Promise<Verbs> {
+const oursOnRedis = async (app: FastifyInstance, variation: Variation): Promise<Verbs> =>
+  await ours(app, variation, (await import('fastify-sealed-session/redis')).redisStore(await redis()))
+async function oursOnPostgres (app: FastifyInstance, variation: Variation): Promise<Verbs> {
+  const { postgresStore } = await import('fastify-sealed-session/postgres')
+  const store = postgresStore(new pg.Pool({ connectionString: process.env.POSTGRES_URL! }), { pruneInterval: false })
+  await store.migrate()
+  return await ours(app, variation, store)
+}
+
+async function fastifySession (app: FastifyInstance, store?: RedisStore | ExpressStore): Promise<Verbs> {
   await app.register(load('@fastify/cookie'))
   await app.register(load('@fastify/session'), {
     secret, cookieName, cookie: { ...cookie, maxAge: maxAge * 1000 }, saveUninitialized: false, rolling: false, store
@@ -132,11 +149,16 @@ const setups: Record<string, (app: FastifyInstance, variation: Variation) => Pro
   },
   session: async app => await fastifySession(app),
   'iron-session': ironSession,
-  'this-connect-redis': oursOnConnectRedis,
-  'this-connect-redis-again': oursOnConnectRedis,
-  'this-redis': async (app, variation) => await ours(app, variation, redisStore(await redis())),
+  'this-redis': oursOnRedis,
+  'this-redis-again': oursOnRedis,
+  'this-ioredis': async (app, variation) =>
+    await ours(app, variation, (await import('fastify-sealed-session/redis')).redisStore(new Redis(process.env.REDIS_URL!))),
+  'this-connect-redis': async (app, variation) => await ours(app, variation, (await us()).fromExpressStore(await connectRedis())),
   'this-keyv': async (app, variation) => await ours(app, variation, new Keyv(new KeyvRedis(process.env.REDIS_URL!))),
-  'session-connect-redis': async app => await fastifySession(app, await connectRedis())
+  'session-connect-redis': async app => await fastifySession(app, await connectRedis()),
+  'this-postgres': oursOnPostgres,
+  'this-postgres-again': oursOnPostgres,
+  'session-connect-pg-simple': async app => await fastifySession(app, await connectPgSimple())
 }
 
 /** Starts a peer, with the routes that the rows ask for. */

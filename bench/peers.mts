@@ -1,5 +1,6 @@
 /** Where a peer keeps what it knows of a visitor. */
-export type Keeps = 'nothing' | 'a cookie, no session' | 'the session in the cookie' | 'the session in memory' | 'the session in Redis'
+export type Keeps =
+  'nothing' | 'a cookie, no session' | 'the session in the cookie' | 'the session in memory' | 'the session in Redis' | 'the session in PostgreSQL'
 
 export interface Peer {
   /** What the tables call it */
@@ -55,26 +56,42 @@ export const peers: Record<string, Peer> = {
   }
 }
 
-/** Those that keep the session in Redis, at REDIS_URL: they are compared with each other only. */
-export const redisPeers: Record<string, Peer> = {
-  'this-connect-redis': {
-    title: 'fastify-sealed-session + connect-redis', framework: 'fastify', keeps: 'the session in Redis', packages: ['connect-redis', 'redis']
+/** Those that keep the session on a server, at REDIS_URL or POSTGRES_URL: those of one server are compared with each other only. */
+export const storePeers: Record<'Redis' | 'PostgreSQL', Record<string, Peer>> = {
+  Redis: {
+    'this-redis': {
+      title: 'fastify-sealed-session + redisStore', framework: 'fastify', keeps: 'the session in Redis', packages: ['redis']
+    },
+    'session-connect-redis': {
+      title: '@fastify/session + connect-redis', framework: 'fastify', keeps: 'the session in Redis', packages: ['@fastify/session', 'connect-redis']
+    },
+    'this-redis-again': {
+      title: 'fastify-sealed-session + redisStore, again', framework: 'fastify', keeps: 'the session in Redis', packages: []
+    },
+    'this-ioredis': {
+      title: 'fastify-sealed-session + redisStore on ioredis', framework: 'fastify', keeps: 'the session in Redis', packages: ['ioredis']
+    },
+    'this-connect-redis': {
+      title: 'fastify-sealed-session + connect-redis', framework: 'fastify', keeps: 'the session in Redis', packages: []
+    },
+    'this-keyv': {
+      title: 'fastify-sealed-session + Keyv', framework: 'fastify', keeps: 'the session in Redis', packages: ['keyv', '@keyv/redis']
+    }
   },
-  'session-connect-redis': {
-    title: '@fastify/session + connect-redis', framework: 'fastify', keeps: 'the session in Redis', packages: ['@fastify/session']
-  },
-  'this-connect-redis-again': {
-    title: 'fastify-sealed-session + connect-redis, again', framework: 'fastify', keeps: 'the session in Redis', packages: []
-  },
-  'this-redis': {
-    title: 'fastify-sealed-session + the example\'s store', framework: 'fastify', keeps: 'the session in Redis', packages: []
-  },
-  'this-keyv': {
-    title: 'fastify-sealed-session + Keyv', framework: 'fastify', keeps: 'the session in Redis', packages: ['keyv', '@keyv/redis']
+  PostgreSQL: {
+    'this-postgres': {
+      title: 'fastify-sealed-session + postgresStore', framework: 'fastify', keeps: 'the session in PostgreSQL', packages: ['pg']
+    },
+    'session-connect-pg-simple': {
+      title: '@fastify/session + connect-pg-simple', framework: 'fastify', keeps: 'the session in PostgreSQL', packages: ['connect-pg-simple']
+    },
+    'this-postgres-again': {
+      title: 'fastify-sealed-session + postgresStore, again', framework: 'fastify', keeps: 'the session in PostgreSQL', packages: []
+    }
   }
 }
 
-export const peerOf = (key: string): Peer => peers[key] ?? redisPeers[key]!
+export const peerOf = (key: string): Peer => peers[key] ?? (storePeers.Redis[key] ?? storePeers.PostgreSQL[key])!
 
 /** What every peer is given alike. */
 export const secret = 'a benchmark secret of forty-two characters'

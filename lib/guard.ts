@@ -7,12 +7,12 @@ type AnyRequest = FastifyRequest<any, any, any, any, any, any, any, any>
 
 /**
  * What all copies of this package in a process share: two versions may be installed side by side, and test runners load a
- * package anew for each file. A change of this shape needs a new key.
+ * package anew for each file. If this shape changes, the key in `shared` must change too.
  */
 interface Shared {
-  /** Names of the sessions of an app, by its server, which all its scopes share */
+  /** The session names of each app, keyed by its server, which all scopes of the app share */
   readonly registered: WeakMap<object, Set<string>>
-  /** What guards the apps of a realm, by the realm's `Object.prototype`: the copy that was loaded there last */
+  /** The guard of each realm, keyed by the realm's `Object.prototype`; the copy loaded last wins */
   readonly guards: WeakMap<object, (app: FastifyInstance) => void>
 }
 
@@ -20,8 +20,8 @@ const initialization = channel('fastify.initialization')
 const { registered, guards } = shared()
 
 /**
- * Kept on the channel rather than on `globalThis`: Jest and vitest's vmThreads give each test file a global object of its own,
- * but one process has one channel, and one subscription keeps it.
+ * Kept on the channel rather than on `globalThis`: Jest and vitest's vmThreads give each test file its own global object, but the
+ * channel exists once per process, and the subscription keeps it alive.
  */
 function shared (): Shared {
   const key = Symbol.for('fastify-sealed-session.shared.1')
@@ -33,13 +33,13 @@ function shared (): Shared {
 function subscribed (shared: Shared): Shared {
   subscribe('fastify.initialization', message => {
     const { fastify: app } = message as { fastify: FastifyInstance }
-    // Not the apps of test files that have not imported this package.
+    // The apps of test files that have not imported this package have no guard.
     shared.guards.get(Object.getPrototypeOf(app) as object)?.(app)
   })
   return shared
 }
 
-/** The request's property that holds its session's state. Shared by every copy of this package. */
+/** The property of a request that holds the state of its session. Every copy of this package uses the same symbol. */
 export function slotFor (name: string): symbol {
   return Symbol.for(`fastify-sealed-session.${name}`)
 }
@@ -48,9 +48,9 @@ function markFor (name: string): symbol {
   return Symbol.for(`fastify-sealed-session.${name}.registered`)
 }
 
-/** Marks the requests of a scope as having a session, and remembers that its app has one. */
+/** Marks the requests of a scope as having a session, and records that the app has one. */
 export function markRegistered (app: FastifyInstance, name: string): void {
-  // A function stands on the prototype, where the requests of scopes that were made earlier inherit it too.
+  // Fastify puts a function on the prototype, where the requests of scopes created earlier inherit it too.
   app.decorateRequest(markFor(name), () => {})
   const names = registered.get(app.server) ?? new Set()
   registered.set(app.server, names.add(name))
@@ -58,13 +58,13 @@ export function markRegistered (app: FastifyInstance, name: string): void {
 
 const hints = {
   missing: 'Add `await app.register(sessionPlugin, { secret: process.env.SESSION_SECRET })`: it is not registered in this app',
-  scope: 'It is registered in another scope: register it on the root instance, or in the scope that has this route',
+  scope: 'It is registered in another scope: register it on the root instance, or in the scope of this route',
   disabled: 'It is switched off for this route by `config: { session: false }`',
-  early: 'It is not loaded yet: with these options that happens in the plugin\'s onRequest hook. ' +
+  early: 'The session is not loaded yet: with these options, the plugin\'s onRequest hook loads it. ' +
     'Register the plugin before the hook that reads the session'
 }
 
-/** The guarded error: what is wrong, and what to do. */
+/** The error for reading a session that is not there, with a hint that fits. */
 export function notRegistered (name: string, hint: keyof typeof hints): Error {
   return new errors.FST_SESSION_NOT_REGISTERED(name, hints[hint])
 }
@@ -81,7 +81,7 @@ export function getSession (request: AnyRequest, name = 'session'): unknown {
   return request[name as 'session']
 }
 
-/** What a request knows of its session. @throws FST_SESSION_NOT_REGISTERED where it has no place for one */
+/** What the request's slot holds. @throws FST_SESSION_NOT_REGISTERED if the plugin is not registered for the request */
 export function getSlot (request: AnyRequest, name: string): unknown {
   if (!(markFor(name) in request)) throw explain(request, name)
   return (request as unknown as Record<symbol, unknown>)[slotFor(name)]
@@ -90,11 +90,11 @@ export function getSlot (request: AnyRequest, name: string): unknown {
 const guarded = Symbol('fastify-sealed-session.guarded')
 
 /**
- * Where this package was imported and then forgotten, `request.session` says so instead of being undefined.
- * An app that has a `session` of another make, or decorates its own, is left alone.
+ * Where this package was imported but not registered, `request.session` throws instead of being undefined.
+ * An app whose `session` comes from another plugin, or that decorates its own, is left alone.
  */
 guards.set(Object.prototype, app => {
-  // Fastify drops request classes that nobody decorated before its onReady hooks run.
+  // Before the onReady hooks run, Fastify drops request classes that were not decorated.
   app.decorateRequest(guarded, () => {})
   app.addHook('onReady', function guardSession (done) {
     if (!app.hasRequestDecorator('session')) {
@@ -102,7 +102,7 @@ guards.set(Object.prototype, app => {
         getter (this: FastifyRequest): Session {
           throw explain(this, 'session')
         },
-        // A child scope's own plugin assigns its session over this one.
+        // The session plugin of a child scope assigns its session over this getter.
         setter (this: FastifyRequest, value: unknown) {
           Object.defineProperty(this, 'session', { value, writable: true, enumerable: true, configurable: true })
         }

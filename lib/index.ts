@@ -7,12 +7,12 @@ import { createSealer } from './seal/sealer.js'
 import { denylist } from './store/denylist.js'
 import { fromExpressStore } from './store/express-store.js'
 
-// The package is CommonJS, and the plugin is what `require` returns, as with every @fastify/* plugin. Its types are written by
-// hand; the compiler holds the code against them here.
+// The package is CommonJS and `require` returns the plugin, as with every @fastify/* plugin. The types are written by hand; here the
+// compiler checks the code against them.
 ({ createSealer, denylist, errors, fromExpressStore, getSession }) satisfies Omit<typeof Types, 'default' | 'sessionPlugin'>
 sessionPlugin satisfies (...args: Parameters<typeof Types>) => ReturnType<typeof Types>
 
-// Each name has a line of its own, because that is the form in which Node finds the named exports for `import { … }`.
+// One assignment per name: only in this form does Node detect the named exports for `import { … }`.
 module.exports = sessionPlugin
 module.exports.default = sessionPlugin
 module.exports.sessionPlugin = sessionPlugin

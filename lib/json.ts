@@ -1,17 +1,17 @@
 import type { ReservedKey } from '../types/index.js'
 import { errors } from './errors.js'
 
-/** No data, as JSON. */
+/** The JSON of a session without data. */
 export const EMPTY = '{}'
 
-/** The members of a session, which no key of its data may hide. */
+/** The members of a session. No key of its data may hide one. */
 export const reservedKeys: readonly ReservedKey[] = [
   'get', 'set', 'clear', 'regenerate', 'destroy', 'delete', 'touch', 'persist', 'options', 'data',
   'changed', 'deleted', 'info'
 ]
 const reserved: ReadonlySet<string> = new Set(reservedKeys)
 
-/** Whether a value is an object of keys and values. */
+/** Whether a value is an object and not an array. */
 export function isDictionary (value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
@@ -23,8 +23,8 @@ export function findReservedKey (data: object): string | undefined {
 }
 
 /**
- * Whether data has a function or a symbol, which JSON leaves out of objects without a word: then the data has the same JSON as
- * without it. Data with a cycle must not come here.
+ * Whether data contains a function or a symbol. JSON silently leaves those out of objects, so comparing JSON does not find them.
+ * The data must have no cycle.
  */
 export function hasFunction (data: object): boolean {
   if (Array.isArray(data)) {
@@ -48,12 +48,12 @@ function isFunction (value: unknown): boolean {
 /** The error for a key that would hide a member of the session. */
 export function reservedKeyError (key: string): Error {
   return new errors.FST_SESSION_RESERVED_KEY(
-    `Session key "${key}" is refused: session.${key} is a member of the session. Use another name`)
+    `Session key "${key}" is reserved: session.${key} is a member of the session. Use another name`)
 }
 
 /**
- * The data as JSON, checked to come back as it went in.
- * @param text what `JSON.stringify` gave, where it was called before
+ * The data as JSON, after checking that JSON neither changes nor drops a value.
+ * @param text the result of `JSON.stringify`, if it was called before
  * @throws FST_SESSION_NOT_SERIALIZABLE with the path of the value, FST_SESSION_RESERVED_KEY
  */
 export function serialize (data: object, text?: string): string {
@@ -64,7 +64,7 @@ export function serialize (data: object, text?: string): string {
     flaw = findFlaw(data, [])
     if (flaw === undefined) return text ?? JSON.stringify(data)
   } catch (error) {
-    // A getter of the app's threw, or the nesting is too deep for the stack.
+    // One of the app's getters threw, or the nesting is too deep for the stack.
     throw new errors.FST_SESSION_NOT_SERIALIZABLE('session', 'not readable', { cause: error })
   }
   throw new errors.FST_SESSION_NOT_SERIALIZABLE(pathOf(flaw.keys), flaw.what)
@@ -72,11 +72,11 @@ export function serialize (data: object, text?: string): string {
 
 interface Flaw {
   what: string
-  /** The way to the value, innermost first: it is put together only where there is a flaw */
+  /** The keys that lead to the value, innermost first */
   keys: Array<string | number>
 }
 
-/** What JSON would change or drop. `undefined` in an object is left out, as an unset key is. */
+/** The first value that JSON would change or drop. `undefined` in an object counts as an unset key. */
 function findFlaw (value: object, parents: object[]): Flaw | undefined {
   if (parents.includes(value)) return { what: 'a cycle', keys: [] }
   parents.push(value)
@@ -126,7 +126,7 @@ function pathOf (keys: Flaw['keys']): string {
   return path.join('').replace(/^\./, '')
 }
 
-// By depth, not by identity: an object of another realm (a test runner's) has another Object.prototype.
+// Compares depth, not identity: an object of another realm (in a test runner) has another Object.prototype.
 function isPlain (value: object): boolean {
   const prototype = Object.getPrototypeOf(value)
   return prototype === null || Object.getPrototypeOf(prototype) === null

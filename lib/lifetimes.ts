@@ -5,22 +5,22 @@ import type { SealerConfig } from './options/options.js'
 /** A session's own idle timeout in seconds, `false` for a browser-session cookie, `undefined` for the registered timeout. */
 export type Idle = number | false | undefined
 
-/** When a session began, and its own idle timeout: what its times come from. */
+/** What the times of a session are computed from: when it began, and its own idle timeout. */
 export interface Times {
   /** Milliseconds since 1970 */
   readonly createdAt: number
   readonly idle: Idle
 }
 
-/** The last moment that a Date can hold (ECMA-262, section 21.4.1.1). */
+/** The largest time value of a Date (ECMA-262, section 21.4.1.1). */
 const MAX_DATE = 8.64e15
 
 /** How long clocks may differ, in seconds: Iron's default. */
 const SKEW = 60
 
-/** The clock and the timeouts of one registration. All times are in milliseconds, moments since 1970. */
+/** The clock and the timeouts of one registration. Durations are in milliseconds, moments in milliseconds since 1970. */
 export class Lifetimes {
-  /** By how much a seal may be past its expiry and still open */
+  /** For how long a seal still opens after its expiry */
   readonly skew: number
   readonly #offset: number
   readonly #idle: number
@@ -33,31 +33,31 @@ export class Lifetimes {
     this.#absolute = absoluteTimeout === false ? Infinity : absoluteTimeout * 1000
   }
 
-  /** Now, by the clock that seals are judged by. */
+  /** The current time, with the registered offset. */
   now (): number {
     return Date.now() + this.#offset
   }
 
-  /** The idle timeout of a session. */
+  /** The idle timeout of a session: its own, or else the registered one. */
   idleTimeout (idle: Idle): number {
     return idle ? idle * 1000 : this.#idle
   }
 
-  /** When a session's absolute timeout ends it; never is Infinity. */
+  /** When the absolute timeout ends a session; Infinity without one. */
   endOf (createdAt: number): number {
     return createdAt + this.#absolute
   }
 
-  /** How long a seal of a session would last if it were made now. */
+  /** How long a seal of the session would be valid if it were made now. */
   remaining ({ idle, createdAt }: Times): number {
     return Math.min(this.idleTimeout(idle), this.endOf(createdAt) - this.now())
   }
 
   /**
-   * The last moment at which any cookie of a session may open, by the clock of the machine. Requests that are under way may
-   * still seal it with a longer idle timeout (`persist`), so only the absolute timeout bounds it, or else the longest idle
-   * timeout that there is. A seal of another implementation has no creation time, and opens until it expires itself.
-   * @param sealExpiresAt when the seal expires that the session came with; never is Infinity, and counts as 400 days
+   * The last moment at which any cookie of a session may open, by the machine's clock. Concurrent requests may still seal it with a
+   * longer idle timeout (`persist`), so the bound is the absolute timeout, or without one the longest idle timeout allowed. A seal
+   * of another implementation has no creation time and opens until it expires.
+   * @param sealExpiresAt when the session's seal expires; Infinity (never) counts as 400 days
    */
   lastMoment (createdAt: number, sealExpiresAt = 0): number {
     const longest = this.now() + MAX_IDLE * 1000
@@ -65,11 +65,13 @@ export class Lifetimes {
     return Math.max(end, Math.min(sealExpiresAt, longest)) + this.skew - this.#offset
   }
 
-  /** `session.info` */
+  /** Builds `session.info`. */
   describe (
-    { id, createdAt }: { id: string, createdAt: number }, expiresAt: number, reason: SessionReason | null, isNew: boolean
+    { id, createdAt, binding }: { id: string, createdAt: number, binding?: { provenAt?: number | undefined } | undefined },
+    expiresAt: number, reason: SessionReason | null, isNew: boolean
   ): SessionInfo {
     const ends = Math.min(expiresAt, this.endOf(createdAt), MAX_DATE)
-    return Object.freeze({ id, createdAt: new Date(createdAt), expiresAt: new Date(ends), isNew, reason })
+    const provenAt = binding?.provenAt === undefined ? null : new Date(binding.provenAt)
+    return Object.freeze({ id, createdAt: new Date(createdAt), expiresAt: new Date(ends), isNew, reason, bound: binding !== undefined, provenAt })
   }
 }

@@ -14,7 +14,7 @@ import { Deadline } from './store/deadline.js'
 import type { Endings } from './store/endings.js'
 import type { Keeper } from './store/keeper.js'
 
-/** `app.session` */
+/** Creates `app.session`. */
 export function createManager (
   config: SessionConfig, sealer: SessionSealer, keeper: Keeper | undefined, loader: Loader, saver: Saver, jar: CookieJar, endings: Endings
 ): SessionManager {

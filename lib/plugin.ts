@@ -12,12 +12,13 @@ import { refused } from './options/checks.js'
 import { parseSessionOptions } from './options/options.js'
 import { SessionSealer } from './seal/sealer.js'
 import { Loader } from './session/load.js'
-import { isWebsocket, Saver } from './session/save.js'
+import { isWebsocket, Notes } from './session/notes.js'
+import { Saver } from './session/save.js'
 import { SessionState } from './session/state.js'
 import { Endings } from './store/endings.js'
 import { Keeper } from './store/keeper.js'
 
-/** What a request's slot holds: its session once that was loaded; before that its reply; before our hook nothing. */
+/** What a request's slot holds: nothing before our hook, then the reply, and the session once it is loaded. */
 type Slot = SessionState | FastifyReply | null | undefined
 type Slotted = FastifyRequest & Record<symbol, Slot>
 
@@ -34,19 +35,29 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
   const keeper = Keeper.for(config, { times: sealer.times, fit: data => sealer.fit(data) }, endings)
   const waits = !sealer.sync || keeper !== undefined
   const jar = new CookieJar(config, sealer.times, app.serializeCookie)
-  const loader = new Loader(config, sealer, keeper)
-  const saver = new Saver(config, sealer, keeper, jar, endings)
+  const bound = config.deviceBound === undefined
+    ? undefined
+    // Few apps need it, and the others do not load it.
+    : (await import('./bound/bound.js')).createDeviceBound(app, config, config.deviceBound, sealer, jar)
+  const loader = new Loader(config, sealer, keeper, bound?.admit)
+  const notes = new Notes(config, sealer.times, keeper, jar, endings)
+  const saver = new Saver(config, sealer, keeper, jar, notes)
 
   app.decorate(sessionName, createManager(config, sealer, keeper, loader, saver, jar, endings) as never)
   app.decorate(markOfCookie(cookieName), true)
+  if (config.deviceBound !== undefined) {
+    assertCookieFree(app, config.deviceBound.cookieName)
+    app.decorate(markOfCookie(config.deviceBound.cookieName), true)
+  }
   app.decorateRequest(slot, null)
   markRegistered(app, sessionName)
   app.decorateRequest(sessionName, { getter: read, setter: refuse } as never)
   app.addHook('onRequest', waits ? loadNow : remember)
+  bound?.serve(app, loader, saver, stateOf)
   app.addHook('onSend', save)
   app.addHook('onClose', async () => { await endings.close() })
 
-  /** request.session */
+  /** The getter of `request.session`. */
   function read (this: Slotted): Session {
     const held = this[slot]
     const state = held instanceof SessionState ? held : first(this, held)
@@ -57,10 +68,10 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
 
   function refuse (): void {
     throw new errors.FST_SESSION_RESERVED_KEY(
-      `request.${sessionName} cannot be assigned: set its keys, or start anew with request.${sessionName}.regenerate()`)
+      `request.${sessionName} cannot be assigned: set its keys, or start a new session with request.${sessionName}.regenerate()`)
   }
 
-  /** The first read unseals: a request that never reads its session pays nothing. */
+  /** Unseals at the first read, so that a request that never reads its session pays nothing. */
   function first (request: Slotted, reply: Exclude<Slot, SessionState>): SessionState {
     if (isSwitchedOff(request)) throw notRegistered(sessionName, 'disabled')
     if (waits) throw notRegistered(sessionName, 'early')
@@ -93,55 +104,65 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
     const state = (request as Slotted)[slot]
     let saving: Promise<undefined> | undefined
     try {
-      if (state instanceof SessionState && state.isRead) saving = saver.end(state, request, reply)
+      if (state instanceof SessionState && state.isRead) {
+        saving = saver.end(state, request, reply)
+        if (bound !== undefined) saving = bound.finish(saving, state, request, reply)
+      }
     } catch (error) {
       done(error)
       return
     }
     if (saving === undefined) {
-      // Synchronously, or a reply that a handler sent without returning it would be sent twice; and outside the try: what the
-      // hooks after this one throw is not a failure to save.
+      // Called synchronously, because otherwise a reply that a handler sent without returning it would be sent twice. Called outside
+      // the try, because what later hooks throw is not a failure to save.
       done()
       return
     }
-    // A stream may fail while its response waits, before Fastify listens to it; it hears of that in any case.
+    // A stream may fail while its response waits for the save. Fastify learns of that later; without a listener it would crash now.
     if (payload instanceof Stream) payload.on('error', () => {})
     return saving
   }
 
-  /** What changes once the response has ended cannot be saved any more; it is at least said. */
+  /** The session of a request that takes part, also if the app has not read it. */
+  function stateOf (request: FastifyRequest): SessionState | undefined {
+    const held = (request as Slotted)[slot]
+    if (held instanceof SessionState) return held
+    return isSwitchedOff(request) ? undefined : first(request as Slotted, held)
+  }
+
+  /** Logs changes made after the response has ended, which can no longer be saved. */
   function watch (state: SessionState, request: FastifyRequest, reply: FastifyReply): void {
-    const look = (): void => { saver.sayLost(state, request) }
+    const look = (): void => { notes.sayLost(state, request) }
     const end = (): void => {
-      // What the app does with the session from now on is seen once it has done it.
+      // A late use is looked at after the app has made its change.
       state.onLateUse ??= () => { setImmediate(look) }
       if (state.saving === undefined) look()
       else state.saving.then(look)
     }
     if (reply.raw.writableFinished) end()
     else reply.raw.on('finish', end)
-    // A websocket's answer never finishes, it ends with its connection.
+    // The response of a websocket never finishes; it ends when its connection closes.
     if (request.raw.headers.upgrade !== undefined) reply.raw.on('close', () => { if (isWebsocket(request)) end() })
   }
 }
 
-/** What every request has of its own; not every Fastify 5 tells of these when it is asked. */
+/** Own fields of every request, which `hasRequestDecorator` does not report in every Fastify 5. */
 const REQUEST_FIELDS = ['id', 'params', 'raw', 'query', 'log', 'body']
 
-/** @throws FST_SESSION_INVALID_OPTION where the name is taken, be it by a first registration of this plugin */
+/** @throws FST_SESSION_INVALID_OPTION if the name is taken, for example by an earlier registration of this plugin */
 function assertFree (app: FastifyInstance, name: string): void {
   if (name in app || app.hasRequestDecorator(name) || REQUEST_FIELDS.includes(name)) {
-    throw refused('sessionName', `app.${name} or request.${name} exists already. For a second session give it a name of its own`)
+    throw refused('sessionName', `app.${name} or request.${name} already exists. Give a second session its own name`)
   }
 }
 
 const markOfCookie = (name: string): symbol => Symbol.for(`fastify-sealed-session.cookie.${name}`)
 
-/** @throws FST_SESSION_INVALID_OPTION where another session's cookie has the name, or that of one of its chunks */
+/** @throws FST_SESSION_INVALID_OPTION if another session's cookie, or one of its chunks, has the name */
 function assertCookieFree (app: FastifyInstance, name: string): void {
   const names = [name, ...CHUNKS.map(chunk => name + chunk), ...CHUNKS.filter(chunk => name.endsWith(chunk)).map(chunk => name.slice(0, -chunk.length))]
   if (names.some(name => markOfCookie(name) in app)) {
-    throw refused('cookieName', `another session has its cookie of the name "${name}". Give this one a name of its own`)
+    throw refused('cookieName', `another session uses the cookie name "${name}". Give this one its own name`)
   }
 }
 
@@ -149,5 +170,5 @@ function isSwitchedOff (request: FastifyRequest): boolean {
   return request.routeOptions.config?.session === false
 }
 
-/** The plugin, visible in the scope that registers it. */
+/** The plugin. It applies to the scope that registers it, and to the scopes below. */
 export const sessionPlugin = fp(plugin, { fastify: '5.x', name: 'fastify-sealed-session' })

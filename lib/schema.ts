@@ -2,12 +2,12 @@ import type { StandardSchema, StandardSchemaResult } from '../types/index.js'
 import { refused } from './options/checks.js'
 
 /**
- * What a schema makes of data (Standard Schema, version 1). What it throws is the app's own fault, and passes.
- * @throws FST_SESSION_INVALID_OPTION where it answers with a promise: the session is there at once, or not at all
+ * Validates data with a schema (Standard Schema, version 1). An error thrown by the schema is the app's own and is passed on.
+ * @throws FST_SESSION_INVALID_OPTION if the schema returns a promise, because the session is loaded synchronously
  */
 export function validate (schema: StandardSchema, data: object): StandardSchemaResult {
   const result = schema['~standard'].validate(data)
   if (!('then' in result)) return result
-  result.then(undefined, () => {}) // whatever it is, its answer is of no use
-  throw refused('schema', 'it answers with a promise. Leave asynchronous checks to a hook')
+  result.then(undefined, () => {}) // its result is not used, so a rejection must not crash the process
+  throw refused('schema', 'it returns a promise, and only synchronous schemas are supported. Move asynchronous checks to a hook')
 }

@@ -26,7 +26,7 @@ t.test('CVE-2024-31999: a stolen cookie cannot be renewed forever', async t => {
   await victim.get('/logout')
   for (let seconds = 90; seconds < 1000; seconds += 90) {
     t.clock.advance(90_000)
-    t.match((await thief.get('/me')).json, { user: login }, `${seconds} s: no store, so until its timeout it works`)
+    t.match((await thief.get('/me')).json, { user: login }, `${seconds} s: without a store, it works until its timeout`)
     await thief.get('/touch')
   }
   t.clock.advance(100_000)

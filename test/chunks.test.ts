@@ -28,7 +28,7 @@ t.test('chunks that are no longer needed are cleared', async t => {
   t.same((await jar.get('/get')).json, { size: 20 })
   await jar.get('/set', size(4000))
   await jar.get('/destroy')
-  t.equal(jar.cookies.size, 0, 'destroy clears them all')
+  t.equal(jar.cookies.size, 0, 'destroy() clears all chunks')
 })
 
 t.test('a leftover chunk of a longer session does no harm', async t => {

@@ -88,7 +88,7 @@ for (const [kind, { make, optional = [], stores }] of Object.entries(kinds)) {
             t.same((await seen(browser)).data, left, title)
             if (stores) t.same(store.values, Object.keys(left).length > 0 ? [left] : [], `${title}: nothing else is stored`)
             if (change === 'logout') t.equal(browser.cookies.size, 0, title)
-            if (kind !== 'iron-webcrypto' && !(change === 'change' && first === 'change')) t.same((await seen(copy)).data, {}, `${title}: the old cookie is refused`)
+            if (kind !== 'iron-webcrypto' && !(change === 'change' && first === 'change')) t.same((await seen(copy)).data, {}, `${title}: the old cookie is rejected`)
             t.same(node.lines, [], title)
           }
         }

@@ -160,7 +160,7 @@ t.test('with storage "overflow", a small session keeps its data through regenera
   node.gates.open('keep')
   await keeping
   t.match((await seen(late)).data, { user: { id: 'u1' } })
-  t.equal((await seen(jar)).reason, 'not-stored', 'the entry that was made meanwhile ends with the old session')
+  t.equal((await seen(jar)).reason, 'not-stored', 'an entry written meanwhile ends with the old session')
 })
 
 t.test('a logout whose commit failed because of data set after it succeeds once that data is removed', async t => {

@@ -8,7 +8,7 @@ t.test('JSON values are kept unchanged', async t => {
   const values = [null, true, 'text', '', 0, -1.5, 1e300, [], {}, [[[1]]], { a: { b: { c: null } } }, Object.create(null), '\ud800']
   for (const value of values) t.equal(serialize(session(value)), JSON.stringify({ any: value }))
   const shared = { a: 1 }
-  t.equal(serialize({ one: shared, two: [shared, shared] }), '{"one":{"a":1},"two":[{"a":1},{"a":1}]}', 'a shared value is no cycle')
+  t.equal(serialize({ one: shared, two: [shared, shared] }), '{"one":{"a":1},"two":[{"a":1},{"a":1}]}', 'a shared value is not a cycle')
   t.equal(serialize({ gone: undefined, any: { gone: undefined } }), '{"any":{}}')
 })
 
@@ -66,5 +66,5 @@ t.test('own keys that would hide a member are found, and inherited keys are not'
     t.throws(() => serialize({ [key]: 1 }), { code: 'FST_SESSION_RESERVED_KEY', message: `"${key}"` })
   }
   t.equal(findReservedKey(Object.create({ get: 1 })), undefined)
-  t.equal(serialize({ any: { get: 1 } }), '{"any":{"get":1}}', 'below the top they are free')
+  t.equal(serialize({ any: { get: 1 } }), '{"any":{"get":1}}', 'nested keys can have any name')
 })

@@ -34,7 +34,7 @@ for (const mode of ['@fastify/session', '@fastify/secure-session'] as const) {
       const jar = new Jar(app)
       const first = await jar.get('/form')
       t.equal(first.setCookies.length, 1)
-      t.same([...jar.cookies.keys()], ['session'], 'the secret is in the session, not in a cookie of its own')
+      t.same([...jar.cookies.keys()], ['session'], 'the secret is in the session, not in a separate cookie')
       const token = first.json.token as string
       const { _csrf: secret } = (await jar.get('/data')).json
       t.type(secret, 'string')
@@ -54,7 +54,7 @@ for (const mode of ['@fastify/session', '@fastify/secure-session'] as const) {
       const stranger = new Jar(app)
       t.match(await post(stranger, '/order', { _csrf: token }), { status: 403, json: { code: 'FST_CSRF_MISSING_SECRET' }, setCookies: { length: 0 } })
       await stranger.get('/form')
-      t.match(await post(stranger, '/order', { _csrf: token }), refused, 'a token is good for its own session alone')
+      t.match(await post(stranger, '/order', { _csrf: token }), refused, 'a token is only valid for its own session')
       t.equal((await jar.get('/data')).json.views, 3)
     })
   }
@@ -181,7 +181,7 @@ t.test('@fastify/multipart: an upload can be kept in the session, whichever way 
   t.same((await jar.get('/read')).json, { note: 'Notes', views: 70 })
   const refused = await post(jar, '/counted', formWith('x'.repeat(2000)))
   t.match(refused, { status: 413, json: { code: 'FST_REQ_FILE_TOO_LARGE' }, setCookies: { length: 1 } })
-  t.same((await jar.get('/read')).json, { note: 'Notes', views: 71 }, 'what was set before the upload was refused is saved')
+  t.same((await jar.get('/read')).json, { note: 'Notes', views: 71 }, 'data set before the upload was rejected is saved')
 })
 
 t.test('@fastify/multipart: @fastify/csrf-protection accepts a token from a form field', async t => {

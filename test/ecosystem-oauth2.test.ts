@@ -102,7 +102,7 @@ for (const [title, options, isSessionFirst] of variants) {
     t.equal(start.status, 302)
     t.match(start.headers.location, `${issuer}/authorize?`)
     t.same([...jar.cookies.keys()], ['session', 'oauth2-redirect-state', 'oauth2-code-verifier'])
-    t.notMatch(start.setCookies, [/^session=/], 'the state is in a cookie of its own')
+    t.notMatch(start.setCookies, [/^session=/], 'the state is in a separate cookie')
 
     const callback = await jar.get(await visitProvider(jar))
     t.match(callback, { status: 302, headers: { location: '/me' } })
@@ -111,10 +111,10 @@ for (const [title, options, isSessionFirst] of variants) {
     const inside = await jar.get('/me')
     t.match(inside.json, { user: { id: 'u1', name: 'Ada' }, views: null })
     t.not(inside.json.id, before.json.id)
-    t.match((await new Jar(app).get('/me', { cookie: planted })).json, { user: null }, 'what was planted before is not logged in')
+    t.match((await new Jar(app).get('/me', { cookie: planted })).json, { user: null }, 'the planted session is not logged in')
 
     const { token } = (await jar.get('/token')).json
-    t.match(await app.provider.userinfo(token as string), { sub: 'u1' }, 'the token that the session kept is good')
+    t.match(await app.provider.userinfo(token as string), { sub: 'u1' }, 'the token in the session is valid')
   })
 }
 
@@ -127,7 +127,7 @@ t.test('@fastify/oauth2: a callback with a wrong state or code leaves the sessio
   const before = jar.cookies.get('session')
   const url = await visitProvider(jar)
   t.match(await jar.get(url.replace(/state=[^&]*/, 'state=forged')), { status: 500, json: { message: 'Invalid state' } })
-  t.match(await new Jar(app).get(url), { status: 500, json: { message: 'Invalid state' } }, 'the callback of somebody else\'s login')
+  t.match(await new Jar(app).get(url), { status: 500, json: { message: 'Invalid state' } }, 'the callback of another user\'s login')
   const again = await visitProvider(jar)
   t.match(await jar.get(again.replace(/code=[^&]*/, 'code=forged')), { status: 500, json: { message: /400 Bad Request/ } })
   t.equal(jar.cookies.get('session'), before)

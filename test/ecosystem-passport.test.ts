@@ -70,7 +70,7 @@ for (const [place, options, ended] of places) {
     const before = await jar.get('/me')
     t.match(before.json, { user: null, in: false, views: 1 })
     t.match(await post(jar, '/login', { ...ada, password: 'wrong' }), { status: 401, headers: { 'www-authenticate': /Wrong name/ }, setCookies: { length: 0 } })
-    t.equal((await jar.get('/me')).json.id, before.json.id, 'a login that fails changes nothing')
+    t.equal((await jar.get('/me')).json.id, before.json.id, 'a failed login changes nothing')
 
     const login = await post(jar, '/login', ada)
     t.match(login, { status: 200, json: { user: { name: 'ada' }, in: true, views: null }, setCookies: { length: 1 } })
@@ -170,7 +170,7 @@ t.test('redirects, return URLs and messages are carried by the session', async t
   t.match(await post(jar, '/enter', ada), { status: 302, headers: { location: '/private?page=2' } })
   t.same((await jar.get('/flash')).json, { flash: { success: ['Welcome!'] }, messages: [] })
   t.same((await jar.get('/private')).json, { private: 'ada' })
-  t.match(await post(jar, '/enter', ada), { headers: { location: '/' } }, 'the address is used once')
+  t.match(await post(jar, '/enter', ada), { headers: { location: '/' } }, 'the return URL is used once')
 })
 
 t.test('two kinds of users have separate scopes, and share a session if each keeps the other\'s key', async t => {

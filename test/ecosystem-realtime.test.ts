@@ -101,7 +101,7 @@ t.test('@fastify/websocket: the session is available in the handshake', async t 
     await jar.get('/count')
     const client = new Client(`${url}/live`, jar)
     t.same(await client.ask('look'), { views: 1 })
-    t.equal((await client.answered).headers['set-cookie'], undefined, 'a handshake that reads sets nothing')
+    t.equal((await client.answered).headers['set-cookie'], undefined, 'a handshake that only reads sets no cookie')
     t.same(await new Client(`${url}/live`, new Jar(app)).ask('look'), {})
     t.same(await new Client(`${url}/live`, jar, { cookie: 'session=forged' }).ask('look'), {})
     t.same(await new Client(`${url}/live`, jar, { cookie: await app.session.cookie({ note: 'by hand' }) }).ask('look'), { note: 'by hand' })
@@ -146,9 +146,9 @@ t.test('@fastify/websocket: with a store, a change can be committed while the co
   t.same(await client.ask('count'), { views: 2 })
   t.same((await jar.get('/read')).json, { views: 2, note: null, reason: null }, 'the next request sees it')
   await jar.get('/note')
-  t.same(await client.ask('look'), { views: 2 }, 'the session is as it was at the handshake')
-  t.match(await client.ask('look again'), { ok: true, data: { views: 2, note: 'over HTTP' } }, 'unseal tells how it is now')
-  t.same(await client.ask('count'), { views: 3, note: 'over HTTP' }, 'saving loses nothing that others have changed')
+  t.same(await client.ask('look'), { views: 2 }, 'the session has not changed since the handshake')
+  t.match(await client.ask('look again'), { ok: true, data: { views: 2, note: 'over HTTP' } }, 'unseal() returns the current data')
+  t.same(await client.ask('count'), { views: 3, note: 'over HTTP' }, 'saving keeps the changes of others')
   t.same((await jar.get('/read')).json, { views: 3, note: 'over HTTP', reason: null })
 
   await jar.get('/logout')
@@ -173,11 +173,11 @@ t.test('@fastify/websocket: without a store, a change after the handshake is see
   t.same([await client.ask('count'), await client.ask('count')], [{ views: 2 }, { views: 3 }])
   t.same((await jar.get('/read')).json, { views: 1, note: null, reason: null })
   const lost = { msg: /after the response headers were sent/, sessionName: 'session' }
-  t.match(lines.splice(0), [lost, lost], 'and each is said')
+  t.match(lines.splice(0), [lost, lost], 'each loss is logged')
   t.same(await client.ask('change'), { views: 3, note: 'unsaved' })
   await client.end()
   while (lines.length === 0) await immediate()
-  t.match(lines, [lost], 'one that nobody tried to save too')
+  t.match(lines, [lost], 'a change without a commit is logged too')
 })
 
 t.test('@fastify/websocket: a session that begins in an open connection leaves no unreachable entry', async t => {
@@ -233,7 +233,7 @@ for (const path of ['/hijacked', '/streamed']) {
       const response = await fetch(url + path, { headers: { cookie: jar.header() } })
       const setCookies = response.headers.getSetCookie()
       jar.store({ headers: { 'set-cookie': setCookies } })
-      t.equal(setCookies.length, store ? 0 : 1, 'in a store the change needs no new cookie')
+      t.equal(setCookies.length, store ? 0 : 1, 'with a store, the change needs no new cookie')
       t.match([response.headers.get('vary'), response.headers.get('cache-control')], ['Cookie', store ? null : 'private, no-cache'])
       const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
       t.equal((await reader.read()).value, 'data: first\n\n')
@@ -242,7 +242,7 @@ for (const path of ['/hijacked', '/streamed']) {
       t.equal((await reader.read()).value, 'data: second\n\n')
       t.equal((await reader.read()).done, true)
       t.same((await jar.get('/read')).json, { views: store ? 10 : 2, reason: null })
-      t.match(lines, store ? { length: 0 } : [{ msg: /after the response headers were sent/ }], 'a change that is lost is told')
+      t.match(lines, store ? { length: 0 } : [{ msg: /after the response headers were sent/ }], 'a lost change is logged')
     })
   }
 }

@@ -57,7 +57,7 @@ t.test('@fastify/static: serving a file does not touch the session', async t => 
   const refused = (): number => lines.splice(0).filter(({ msg }) => msg === 'session cookie rejected').length
   const forged = { cookie: 'session=forged' }
   t.equal((await new Jar(app).get('/read', forged)).setCookies.length, 1)
-  t.equal(refused(), 1, 'a cookie that is read leaves a line')
+  t.equal(refused(), 1, 'reading an invalid cookie logs a line')
 
   const jar = new Jar(app)
   await jar.get('/count')
@@ -109,14 +109,14 @@ for (const [place, options] of [['the cookie', () => ({})], ['a store', () => ({
     await one.get('/free')
     await two.get('/free')
     const left = async (jar: Jar): Promise<unknown> => (await jar.get('/')).headers['x-ratelimit-remaining']
-    t.same([await left(one), await left(one)], ['1', '0'], 'the id stays though the cookie changes')
+    t.same([await left(one), await left(one)], ['1', '0'], 'the id stays even though the cookie changes')
     const refused = await one.get('/')
     t.match(refused, { status: 429, headers: { 'retry-after': String, vary: 'Cookie' }, setCookies: { length: 0 } })
     t.match((await one.get('/free')).json, { views: 4 })
     t.equal(await left(two), '1')
     t.same([await left(new Jar(app)), await left(new Jar(app))], ['1', '0'])
-    t.equal((await new Jar(app).get('/')).status, 429, 'to throw the cookie away does not help')
-    t.equal((await new Jar(app).get('/', { cookie: 'session=forged' })).status, 429, 'nor does one that is made up')
+    t.equal((await new Jar(app).get('/')).status, 429, 'deleting the cookie does not help')
+    t.equal((await new Jar(app).get('/', { cookie: 'session=forged' })).status, 429, 'a forged cookie does not help')
     await one.get('/login')
     t.equal(await left(one), '1', 'a new id has a new count')
   })
@@ -158,7 +158,7 @@ for (const [place, options] of [['the cookie', () => ({})], ['a store', () => ({
     const plain = await jar.get('/plain/twice')
     t.same(plain.setCookies, ['theirs=1; Path=/', 'more=2; Path=/'], 'a session that is not read adds nothing')
     t.match(plain.headers, { vary: 'Accept', 'cache-control': 'public, max-age=60' })
-    t.match(plain.json.cookie, `session=${jar.cookies.get('session')!}`, 'the upstream gets the cookie, unless it is taken out')
+    t.match(plain.json.cookie, `session=${jar.cookies.get('session')!}`, 'the upstream receives the cookie unless it is removed')
 
     t.match(await jar.get('/count/fails'), { status: 500, json: { message: 'of the upstream' } })
     t.match((await jar.get('/read')).json, { views: 3 })
@@ -190,7 +190,7 @@ t.test('@fastify/under-pressure: its status route uses no session, and a 503 lea
     t.same(store.took(), [])
 
     t.match(await new Jar(unwell).get('/count', { cookie }), { status: 503, json: { code: 'FST_UNDER_PRESSURE' }, setCookies: { length: 0 } })
-    t.same(store.took(), isSessionFirst ? ['get'] : [], 'registered before, it spares the store')
+    t.same(store.took(), isSessionFirst ? ['get'] : [], 'if it is registered first, the store is not called')
     t.same((await jar.get('/count')).json, { views: 2 })
   }
 })

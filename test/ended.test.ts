@@ -165,9 +165,9 @@ t.test('an ended session stays on the denylist until its absolute timeout, or fo
       await older.get('/logout')
       const [entry] = list.entries.values()
       const left = (entry!.expiresAt - Date.now()) / 1000
-      t.ok(left >= most && left <= most + 60, `it is there for ${left} seconds`)
+      t.ok(left >= most && left <= most + 60, `the entry lasts ${left} seconds`)
       t.clock.advance((most - 1) * 1000)
-      t.same(await seen(browser), { data: {}, reason: 'revoked' }, 'the longest cookie is refused to its end')
+      t.same(await seen(browser), { data: {}, reason: 'revoked' }, 'the longest cookie is rejected until it expires')
     })
   }
 })

@@ -133,7 +133,7 @@ t.test('an app that decorates session itself keeps its own decorator', async t =
   const assigning = Fastify()
   assigning.addHook('onRequest', async request => { (request as { session: unknown }).session = { own: true } })
   assigning.get('/', plain)
-  t.same(await ask(assigning), { session: { own: true } }, 'one that assigns it may')
+  t.same(await ask(assigning), { session: { own: true } }, 'an app may assign it')
 })
 
 t.test('createSealer() works without the plugin', async t => {

@@ -81,7 +81,7 @@ for (const [version, open] of Object.entries(versions)) {
     const { id, createdAt } = await browser.get(`${ours}/data`)
     t.match(await browser.get(`${theirs}/count`), { views: 2 })
     t.same(await browser.get(`${ours}/count`), { views: 3 })
-    t.match(await browser.get(`${ours}/data`), { data: { views: 3 }, keys: ['views'], id, createdAt }, 'id and creation time hold through both')
+    t.match(await browser.get(`${ours}/data`), { data: { views: 3 }, keys: ['views'], id, createdAt }, 'both keep the id and the creation time')
     await browser.get(`${ours}/login`)
     const seen = await browser.get(`${theirs}/count`)
     t.match(seen, { views: 4, user: { id: 'u', name: 'Ada' } })
@@ -92,7 +92,7 @@ for (const [version, open] of Object.entries(versions)) {
     const first = browser.cookies.get('session')
     const given = await browser.get(`${ours}/data`)
     t.match(given, { data: { views: 1 }, keys: ['views'], id: /^[\w-]{22}$/ })
-    t.not(browser.cookies.get('session'), first, 'a session of theirs is given an id, and sealed with it')
+    t.not(browser.cookies.get('session'), first, 'one of their sessions gets an id and is sealed with it')
     t.same(await browser.get(`${ours}/data`), given)
     await browser.get(`${ours}/destroy`)
     t.same(await browser.get(`${theirs}/`), {})
@@ -110,7 +110,7 @@ for (const [version, open] of Object.entries(versions)) {
       t.match(browser.cookies.get('session'), /^Fe26\.2\*1\*/)
       t.match(await browser.get(`${now.theirs}/`), { views: 1 })
       t.match(await browser.get(`${now.ours}/read`), { views: 1, reason: null })
-      t.match(browser.cookies.get('session'), /^Fe26\.2\*2\*/, 'what is read is sealed with the newest')
+      t.match(browser.cookies.get('session'), /^Fe26\.2\*2\*/, 'a session that is read is sealed with the newest secret')
       t.match(await browser.get(`${now.theirs}/count`), { views: 2 })
       t.match(await browser.get(`${now.ours}/count`), { views: 3 })
       t.match(await browser.get(`${old.ours}/read`), { reason: 'unknown-key' })
@@ -139,7 +139,7 @@ t.test('timeouts of both packages apply to both, and a seal of theirs without an
   t.match(await (await opened(app, `${expired}~2`)).get('/read'), { json: { reason: 'expired' }, setCookies: [/Max-Age=0/] })
   const jar = await opened(app, await sealData({ views: 1 }, { password: secret }))
   await jar.get('/remember')
-  t.match(await jar.get('/count'), { setCookies: [/Max-Age=5000;/] }, 'persist() holds through re-seals')
+  t.match(await jar.get('/count'), { setCookies: [/Max-Age=5000;/] }, 'persist() stays in effect after re-seals')
 })
 
 t.test('the absolute timeout counts from the first read', async t => {
@@ -189,8 +189,8 @@ t.test('anything that cannot be a session is rejected with its own reason', asyn
     t.same([json.reason, setCookies.length], [reason, cleared], reason)
   }
   const oddMeta = await (await opened(app, `${await sealBare({ views: 1, [META]: { n: 'session', i: '<script>', c: 'x' } })}~2`)).get('/read')
-  t.match(oddMeta, { json: { views: 1, reason: null } }, 'a key of ours that is not as we write it counts for nothing')
-  t.equal((await (await opened(app, `${await sealBare({ views: 1 }, '9')}~2`)).get('/read')).json.views, 1, 'a plain secret opens seals of any id, as Iron has it')
+  t.match(oddMeta, { json: { views: 1, reason: null } }, 'an invalid value under our own key is ignored')
+  t.equal((await (await opened(app, `${await sealBare({ views: 1 }, '9')}~2`)).get('/read')).json.views, 1, 'a plain secret opens seals with any id, as in Iron')
 })
 
 t.test('a session in our own format is read, and written in the format of iron-session from then on', async t => {
@@ -217,7 +217,7 @@ t.test('setting our own key is rejected, and regenerate, destroy and chunks work
   await jar.get('/note?note=short')
   t.equal(jar.cookies.size, 1)
   for (const [name, value] of stale) jar.cookies.set(name, value)
-  t.equal((await jar.get('/read')).json.views, 1, 'chunks that are left over do no harm')
+  t.equal((await jar.get('/read')).json.views, 1, 'leftover chunks do no harm')
 })
 
 t.test('without interop, a cookie of the other package is foreign and left alone', async t => {
@@ -245,7 +245,7 @@ t.test('interop "iron" reads plain data from any Iron implementation, with or wi
     const jar = await opened(app, token)
     const { json, setCookies } = await jar.get('/data')
     t.match(json, { data: { views: 1 }, id: /^[\w-]{22}$/ })
-    t.equal(setCookies.length, 1, 'sealed anew, with the id')
+    t.equal(setCookies.length, 1, 'sealed again, with the id')
     const again = await jar.get('/data')
     t.same([again.json, again.setCookies], [json, []])
     const sealer = createSealer({ secret: app === raw ? bytes : secret })
@@ -331,9 +331,9 @@ t.test('options that conflict are rejected', async t => {
   const wrong: Array<[options: object, message: RegExp]> = [
     [{ interop: 'h3' }, /"interop" must be false or iron or iron-session/],
     [{ interop: true }, /"interop"/],
-    [{ interop: 'iron-session', iron: { integrity: { iterations: 2 } } }, /"iron" is refused/],
-    [{ interop: 'iron-session', store: new Map() }, /"store" is refused/],
-    [{ interop: 'iron', store: new Map() }, /"interop" is refused/],
+    [{ interop: 'iron-session', iron: { integrity: { iterations: 2 } } }, /"iron" is invalid/],
+    [{ interop: 'iron-session', store: new Map() }, /"store" is invalid/],
+    [{ interop: 'iron', store: new Map() }, /"interop" is invalid/],
     [{ interop: 'iron-session', secret: [secret, { id: '2', secret: olderSecret }] }, /two secrets have the id "2"/]
   ]
   for (const [options, message] of wrong) await t.rejects(async () => { await makeApp(options) }, { code: 'FST_SESSION_INVALID_OPTION', message })

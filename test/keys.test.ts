@@ -37,7 +37,7 @@ for (const [title, count, makeStore] of topologies) {
       const slow = copyOf(browser, there)
       const { status, setCookies } = await there.gates.during(empty, slow.get(`/late/${empty}`), () => browser.get('/addC'))
       t.equal(status, 200)
-      t.notOk(clears(setCookies), 'the session goes on')
+      t.notOk(clears(setCookies), 'the session continues')
       for (const jar of [browser, slow]) t.same((await seen(jar)).data, { c: 1 }, empty)
     }
   })
@@ -82,7 +82,7 @@ for (const [title, count, makeStore] of topologies) {
       const { status, setCookies } = await there.gates.during(login, slow.get(`/late/${login}`), () => browser.get(`/${login}`))
       t.same([status, setCookies.length], [200, 1], login)
       t.same((await seen(browser)).data, data)
-      t.same((await seen(slow)).data, { user: ada }, 'what the first has ended is not carried on')
+      t.same((await seen(slow)).data, { user: ada }, 'data of the session that the first login has ended is dropped')
     }
   })
 
@@ -97,7 +97,7 @@ for (const [title, count, makeStore] of topologies) {
         const { setCookies } = await there.gates.during(act, slow.get(`/late/${act}`), () => browser.get('/persist'))
         if (setCookies.length > 0 || act !== 'change' || !rolling) t.match(setCookies, [/Max-Age=5000;/], `the cookie of the ${act}, rolling ${rolling}`)
         t.clock.advance(4_900_000)
-        t.equal((await seen(copyOf(browser))).reason, null, 'the entry lives as long as the longer cookie')
+        t.equal((await seen(copyOf(browser))).reason, null, 'the entry lasts as long as the longer cookie')
         if (setCookies.length > 0) t.equal((await seen(copyOf(slow))).reason, null)
       }
     }

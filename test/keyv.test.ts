@@ -88,7 +88,7 @@ for (const [version, kind] of Object.entries(versions)) {
         adapter.fails.set(bad.key, { method: failingMethod, error: down })
         t.equal((await copyOf(bad.browser).get(failing)).status, 503, `${failingMethod} fails`)
         adapter.gates.open(good.key)
-        t.equal((await answer).status, 200, `${method} goes on while ${failingMethod} of another session fails`)
+        t.equal((await answer).status, 200, `${method} succeeds while ${failingMethod} of another session fails`)
         t.same((await seen(copy)).data, url === '/logout' ? {} : { user: ada, ...url === '/cart' && { note: 'cart' } })
         adapter.fails.clear()
         t.same((await seen(bad.browser)).data, { user: ada }, 'the session of the failed call is still there')
@@ -168,7 +168,7 @@ t.test('a connection error fails the calls that may hide it: empty results and w
   const node = await makeNode({ store })
   const jar = await startOn(node)
   breaks = true
-  t.same((await seen(jar)).data, { user: ada }, 'an entry that is found proves that nothing failed')
+  t.same((await seen(jar)).data, { user: ada }, 'an entry that is found proves that the call has not failed')
   t.equal((await jar.get('/change')).status, 503)
   entries.clear()
   t.equal((await jar.get('/data')).status, 503)

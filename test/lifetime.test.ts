@@ -23,7 +23,7 @@ t.test('a session is renewed by use after half of its idle timeout', async t => 
   t.clock.advance(50_000)
   t.same((await jar.get('/read')).setCookies, [])
   t.clock.advance(1)
-  t.same((await jar.get('/untouched')).setCookies, [], 'one that is not read is not used')
+  t.same((await jar.get('/untouched')).setCookies, [], 'an unread session is not used')
   const rolled = await jar.get('/read')
   t.match(rolled.setCookies, [/^session=Fe26.*; Max-Age=100;/])
   t.match(rolled.headers['cache-control'], 'private, no-cache')
@@ -68,7 +68,7 @@ t.test('no use, touch or re-seal extends the absolute timeout, and Max-Age is li
   t.match((await jar.get('/read')).json, { reason: 'expired' }, 'past both it is expired')
   await jar.get('/count')
   t.clock.advance(90_000)
-  t.match((await jar.get('/again')).setCookies, [/Max-Age=100;/], 'regenerate starts it anew')
+  t.match((await jar.get('/again')).setCookies, [/Max-Age=100;/], 'regenerate() starts it again')
 })
 
 t.test('absoluteTimeout: false lets a session live as long as it is used', async t => {
@@ -92,7 +92,7 @@ t.test('persistent: false makes a cookie for the browser session, whose seal sti
   t.clock.advance(160_000)
   t.match((await jar.get('/read')).json, { reason: 'expired' })
   await jar.get('/count')
-  t.match((await jar.get('/remember')).setCookies, [/Max-Age=1000/], 'a session may remember itself')
+  t.match((await jar.get('/remember')).setCookies, [/Max-Age=1000/], 'a session can be persistent on its own')
 })
 
 t.test('setting the clock back neither ends a session nor throws', async t => {

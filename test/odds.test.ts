@@ -57,7 +57,7 @@ t.test('fromExpressStore called twice on one store still merges overlapping chan
   t.same((await seen(browser)).data, { user: ada, one: 1, other: 1 })
   const late = copyOf(browser, there)
   t.same((await there.gates.during('one', late.get('/late/one'), () => browser.get('/logout'))).setCookies, [])
-  t.same((await seen(late)).data, {}, 'nor does an ended session come back')
+  t.same((await seen(late)).data, {}, 'an ended session does not come back')
 })
 
 t.test('a 503 from loading varies by cookie', async t => {
@@ -155,7 +155,7 @@ t.test('isRevoked receives the data of the session', async t => {
       t.same(asked.splice(0), [{ url: undefined, data: { user: ada } }])
       const banned = await startOn(node, '/ban')
       const { json, setCookies } = await banned.get('/data')
-      t.same([json, setCookies], [{ data: {}, reason: 'revoked' }, []], 'which may decide')
+      t.same([json, setCookies], [{ data: {}, reason: 'revoked' }, []], 'isRevoked can decide by the data')
       t.same(await node.app.session.unseal(banned.cookies.get('session')!), { ok: false, reason: 'revoked' })
     }
   }

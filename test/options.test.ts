@@ -113,12 +113,12 @@ t.test('a secret that can be guessed is rejected, whatever its length', async t 
     ['0'.repeat(64), 'a repetition of one character'],
     ['ab12'.repeat(16), 'a repetition of 4 characters'],
     ['😀'.repeat(40), 'a repetition of one character'],
-    ['a secret with minimum length of 32 characters', 'an example from a documentation'],
-    [' complex_password_at_least_32_characters_long\n', 'an example from a documentation'],
+    ['a secret with minimum length of 32 characters', 'an example from documentation'],
+    [' complex_password_at_least_32_characters_long\n', 'an example from documentation'],
     [Buffer.alloc(32), 'bytes that are all zero']
   ]
   for (const [value, flaw] of weak) {
-    const message = `Option "secret" is too weak: it must not be guessable; got ${flaw}. \`npx fastify-sealed-session keygen\` makes a good one`
+    const message = `Option "secret" is too weak: it must not be guessable; got ${flaw}. \`npx fastify-sealed-session keygen\` generates a strong one`
     t.throws(() => parseSealerOptions({ secret: value }), { code: 'FST_SESSION_SECRET_WEAK', message })
     t.throws(() => parseSealerOptions({ secret: [secret, { id: 'old', secret: value }] }), { code: 'FST_SESSION_SECRET_WEAK', message: '"secret[1].secret"' })
   }

@@ -61,7 +61,7 @@ t.test('the app\'s error handler receives any store failure with its cause, and 
     t.notMatch(json.message, /10\.0\.0\.7/, 'the client does not learn where the store is')
     store.fails.clear()
     t.equal(jar.header(), cookie)
-    t.equal((await jar.get('/read')).json.views, 1, 'all is there when the store is back')
+    t.equal((await jar.get('/read')).json.views, 1, 'the data is there when the store is back')
     t.notMatch(JSON.stringify(lines), cookie.slice(20, 60))
   }
 })
@@ -272,7 +272,7 @@ t.test('a failure that Keyv hides is still a failure', async t => {
 })
 
 t.test('a Keyv with emitErrors: false is rejected, as it hides all its failures', async t => {
-  await t.rejects(async () => { await makeApp({ store: new Keyv({ emitErrors: false }) }) }, { code: 'FST_SESSION_INVALID_OPTION', message: /"store" is refused: .*emitErrors/ })
+  await t.rejects(async () => { await makeApp({ store: new Keyv({ emitErrors: false }) }) }, { code: 'FST_SESSION_INVALID_OPTION', message: /"store" is invalid: .*emitErrors/ })
 })
 
 t.test('many apps add only one listener to a shared store, and a call that returns false has failed', async t => {

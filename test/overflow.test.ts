@@ -79,7 +79,7 @@ for (const [title, count, makeStore] of topologies) {
     await copyOf(old).get('/change')
     t.same((await seen(fresh)).data, { user: ada, views: 1 }, 'the new cookie shows what was changed with the old one')
     await fresh.get('/change')
-    t.same((await seen(copyOf(old))).data, { user: ada, views: 2 }, 'and the reverse')
+    t.same((await seen(copyOf(old))).data, { user: ada, views: 2 }, 'the old cookie shows what was changed with the new one')
     t.same((await seen(offline)).data, { user: ada, views: 2 })
   })
 

@@ -46,7 +46,7 @@ t.test('a change and a login that both time out do not undo the logout after the
   let sets = 0
   store.before.set('set', async () => { sets++; if (sets === 1) await hangW.promise; else if (sets === 2) await hangN.promise })
   const w = await jar.get('/change')
-  t.equal(w.status, 503, 'W timed out; its set is still under way')
+  t.equal(w.status, 503, 'W timed out; its set is still in progress')
   // R: a login whose insert of the new id also hangs
   const r = await other.get('/login2')
   t.equal(r.status, 503)
@@ -56,7 +56,7 @@ t.test('a change and a login that both time out do not undo the logout after the
   const logout = await third.get('/logout')
   hangW.resolve()
   await wait(20)
-  t.equal(logout.status, 503, 'the change may still land')
+  t.equal(logout.status, 503, 'the change may still take effect')
   t.ok(clears(logout.setCookies))
   t.equal((await third.get('/logout')).status, 200)
   await copyOf(jar).get('/logout')
@@ -119,11 +119,11 @@ t.test('the next attempt completes a revocation that failed halfway', async t =>
   b.before.clear()
   goB.resolve()
   const outAnswer = await out
-  t.equal(outAnswer.status, 200, 'logout answered that all went well')
+  t.equal(outAnswer.status, 200, 'the logout responded with success')
   goA.resolve()
   t.equal((await keeping).status, 200)
   const { data } = await seen(jar)
-  t.notOk(data.user, 'nothing of the ended session goes on')
+  t.notOk(data.user, 'no data of the ended session is kept')
 })
 
 t.test('a seal of Iron that never expires does not come back after its logout', async t => {
@@ -139,7 +139,7 @@ t.test('a seal of Iron that never expires does not come back after its logout', 
   t.match(await seen(copyOf(copy)), { data: {}, reason: 'revoked' })
   ahead = 3_661_000
   const after = await seen(copy)
-  t.same(after.data, {}, 'an end is an end')
+  t.same(after.data, {}, 'the session stays ended')
 })
 
 t.test('a seal of iron-session that outlives the absolute timeout does not come back after its logout', async t => {
@@ -152,7 +152,7 @@ t.test('a seal of iron-session that outlives the absolute timeout does not come 
   t.equal((await jar.get('/logout')).status, 200)
   t.match(await seen(copyOf(copy)), { data: {}, reason: 'revoked' })
   ahead = 3_661_000
-  t.same((await seen(copy)).data, {}, 'an end is an end')
+  t.same((await seen(copy)).data, {}, 'the session stays ended')
 })
 
 const acts = {

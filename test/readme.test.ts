@@ -11,7 +11,8 @@ const root = resolve(import.meta.dirname, '..')
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
 const security = readFileSync(join(root, 'SECURITY.md'), 'utf8')
 const concepts = readFileSync(join(root, 'docs', 'concepts.md'), 'utf8')
-const snippets = [...`${readme}\n${security}\n${concepts}`.matchAll(/^ *```ts\n(.*?)^ *```$/gms)].map(([, code]) => code!)
+const stores = readFileSync(join(root, 'docs', 'stores-redis-postgres.md'), 'utf8')
+const snippets = [...`${readme}\n${security}\n${concepts}\n${stores}`.matchAll(/^ *```ts\n(.*?)^ *```$/gms)].map(([, code]) => code!)
 
 /** What a snippet that starts in the middle of an app takes as given. */
 const given = `

@@ -129,11 +129,11 @@ t.test('the first of several cookies of the name that opens is used', async t =>
   t.same(await get(`${two}; session=bad; other=x`), { views: 2, reason: null })
   const { createSealer } = await import('../lib/index.js')
   const foreign = await createSealer({ secret: olderSecret }).seal({})
-  t.same(await get(`session=bad; session=${foreign}`), { views: null, reason: 'unknown-key' }, 'what is no seal is not tried')
+  t.same(await get(`session=bad; session=${foreign}`), { views: null, reason: 'unknown-key' }, 'a value that is not a seal is not tried')
   const forged = one.replace(/.$/, last => last === 'A' ? 'E' : 'A')
   const mixed = await app.inject({ url: '/', headers: { cookie: `${forged}; session=${foreign}` } })
   t.match(mixed.json(), { reason: 'tampered' })
-  t.same(setCookiesOf(mixed), [], 'cleared only if every one of them is to be cleared')
+  t.same(setCookiesOf(mixed), [], 'cleared only if all of them must be cleared')
 })
 
 t.test('no cookie is cleared if not every cookie of the name could be tried', async t => {

@@ -31,9 +31,9 @@ t.test('a stateless session that was destroyed or regenerated is immediately rej
     const { json, setCookies } = await new Jar(there).get('/read', copy)
     t.same(json, { views: null, reason: 'revoked' }, end)
     t.same(setCookies, [], 'the browser may have a newer cookie by now')
-    t.ok(lines.some(line => line.reason === 'revoked' && line.session === 'session'))
+    t.ok(lines.some(line => line.reason === 'revoked' && line.sessionName === 'session'))
     t.same(await there.session.unseal(copy.cookie.slice('session='.length)), { ok: false, reason: 'revoked' })
-    if (end === '/login') t.equal((await jar.get('/read')).json.views, 1, 'the new session goes on')
+    if (end === '/login') t.equal((await jar.get('/read')).json.views, 1, 'the new session continues')
   }
 })
 
@@ -139,7 +139,7 @@ t.test('the denylist is asked at every request before the session is available, 
   const app = await makeApp({ isRevoked: (info, request) => { asked.push([info, request?.url]); return revoked } }, routes)
   const jar = new Jar(app)
   await jar.get('/read')
-  t.equal(asked.length, 0, 'there is nothing to ask about')
+  t.equal(asked.length, 0, 'without a session the denylist is not asked')
   await jar.get('/count')
   for (let time = 0; time < 3; time++) t.equal((await jar.get('/read')).json.views, 1)
   t.equal(asked.length, 3)
@@ -185,8 +185,8 @@ t.test('a failed denylist responds with 503 and never opens a session that may h
     const cookie = await app.session.cookie({ views: 1 })
     const { status, json, setCookies } = await new Jar(app).get('/read', { cookie })
     t.same([status, json.code, setCookies], [503, 'FST_SESSION_STORE', []])
-    t.equal((await new Jar(app).get('/without', { cookie })).status, 200, 'a route that needs no session needs no list')
-    t.equal((await new Jar(app).get('/read')).status, 200, 'nor does a visitor without a cookie')
+    t.equal((await new Jar(app).get('/without', { cookie })).status, 200, 'a route that does not use its session does not need the denylist')
+    t.equal((await new Jar(app).get('/read')).status, 200, 'a visitor without a cookie does not need it either')
     await t.rejects(app.session.unseal(cookie.slice('session='.length)), { code: 'FST_SESSION_STORE', cause: down })
   }
 })
@@ -204,7 +204,7 @@ t.test('a failed revocation responds with 503, clears a destroyed session, and l
   const destroy = await jar.get('/destroy')
   t.same([destroy.status, destroy.json.code], [503, 'FST_SESSION_STORE'])
   t.match(destroy.setCookies, [/^session=; Max-Age=0/])
-  t.same(store.took(), ['get', 'get', 'set'], 'it is not tried again for the error\'s own response')
+  t.same(store.took(), ['get', 'get', 'set'], 'it is not tried again for the error response')
 })
 
 t.test('with a store and a denylist, both end the session', async t => {

@@ -17,7 +17,7 @@ t.test('a session that is too large throws a coded error with its size, the limi
   await jar.get('/set')
   const answer = await jar.get('/grow')
   t.equal(answer.status, 500)
-  t.match(answer.json, { code: 'FST_SESSION_TOO_LARGE', message: /takes \d{4} bytes of cookie, the limit is 4096 \(maxCookies: 1\).*any 5002, user 29, note 6/ })
+  t.match(answer.json, { code: 'FST_SESSION_TOO_LARGE', message: /needs \d{4} bytes of cookies, and the limit is 4096 \(maxCookies: 1\).*any 5002, user 29, note 6/ })
   t.notMatch(answer.body, 'secret-id')
   t.same(answer.setCookies, [], 'no half-written cookie')
   t.same((await jar.get('/get')).json, { note: 'kept' }, 'the previous cookie stays')
@@ -187,10 +187,10 @@ t.test('an ended session stays ended even if data set after it cannot be saved',
       await jar.get('/in')
       t.match(await jar.get(url), { status: 500, setCookies: [/^session=; Max-Age=0/], headers: { vary: 'Cookie' } }, url)
       t.equal(jar.cookies.size, 0)
-      t.match(await jar.get(url), { status: 500, setCookies: [] }, 'there is none to clear')
+      t.match(await jar.get(url), { status: 500, setCookies: [] }, 'there is no cookie to clear')
     }
     await jar.get('/in')
-    t.match(await jar.get('/login'), { status: 500, setCookies: [], headers: { vary: 'Cookie' } }, 'a login that fails leaves what was')
+    t.match(await jar.get('/login'), { status: 500, setCookies: [], headers: { vary: 'Cookie' } }, 'a failed login leaves the previous session')
   }
 })
 

@@ -117,7 +117,7 @@ t.test('an asynchronous schema is rejected at registration if that is detected, 
     '~standard': { version: 1, vendor: 'own', validate: value => Object.keys(value as object).length === 0 ? { value } : Promise.reject(new Error('late')) }
   }
   const always: StandardSchema = { '~standard': { version: 1, vendor: 'own', validate: async value => ({ value }) } }
-  await t.rejects(async () => { await makeApp({ schema: always }) }, { code: 'FST_SESSION_INVALID_OPTION', message: /"schema" is refused: it answers with a promise/ })
+  await t.rejects(async () => { await makeApp({ schema: always }) }, { code: 'FST_SESSION_INVALID_OPTION', message: /"schema" is invalid: it returns a promise/ })
   for (const schema of [late, asynchronous]) {
     const app = await makeApp({ schema }, routes)
     const { status, json, setCookies } = await new Jar(app).get('/read', { cookie: await app.session.cookie({ views: 1 }) })

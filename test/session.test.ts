@@ -70,7 +70,7 @@ t.test('get() and set() read and write the property', async t => {
       session.views = 2
       t.equal(session.get('views'), 2)
       t.equal(session.get('note'), undefined)
-      t.equal(session.get('get' as 'note'), undefined, 'a member is no data')
+      t.equal(session.get('get' as 'note'), undefined, 'a member is not data')
       t.equal(session.get('toString' as 'note'), undefined)
     }
   })
@@ -94,7 +94,7 @@ t.test('set() and assignment reject a key that would hide a member', async t => 
   })
   const jar = new Jar(app)
   await jar.get('/')
-  t.equal((await jar.get('/define')).json.code, 'FST_SESSION_RESERVED_KEY', 'the back door is closed when saving')
+  t.equal((await jar.get('/define')).json.code, 'FST_SESSION_RESERVED_KEY', 'saving rejects a key that was defined in another way')
 })
 
 t.test('assigning request.session throws an error that names regenerate()', async t => {
@@ -140,7 +140,7 @@ t.test('regenerate() sets a new id and creation time, and keeps only the given k
   t.equal(second.createdAt.getTime() - first.createdAt.getTime(), 5000)
   t.equal(second.isNew, true)
   t.match((await jar.get('/drop')).setCookies, [/Max-Age=0/], 'left empty, it clears the cookie')
-  t.same((await jar.get('/drop')).setCookies, [], 'and where no cookie came there is none to clear')
+  t.same((await jar.get('/drop')).setCookies, [], 'without a cookie in the request there is none to clear')
 })
 
 t.test('destroy() and delete() end the session, and data set afterwards starts a new one', async t => {
@@ -265,15 +265,15 @@ t.test('persist() sets the idle timeout of this session, and regenerate() resets
   const jar = new Jar(app)
   t.match((await jar.get('/login')).setCookies, [/Max-Age=1000/])
   t.clock.advance(400_000)
-  t.same((await jar.get('/get')).setCookies, [], 'half of its own window has not passed')
+  t.same((await jar.get('/get')).setCookies, [], 'less than half of its own timeout has passed')
   t.clock.advance(200_000)
   const rolled = await jar.get('/get')
   t.same(rolled.json, { views: 1 })
-  t.match(rolled.setCookies, [/Max-Age=1000/], 'it outlives refreshes')
+  t.match(rolled.setCookies, [/Max-Age=1000/], 'it stays in effect after renewals')
   const [tab] = (await jar.get('/tab')).setCookies
   t.notMatch(tab, /Max-Age/)
   t.clock.advance(60_000)
-  t.notMatch((await jar.get('/get')).setCookies[0], /Max-Age/, 'so does a cookie for the browser session')
+  t.notMatch((await jar.get('/get')).setCookies[0], /Max-Age/, 'a cookie for the browser session does so too')
   t.match((await jar.get('/again')).setCookies, [/Max-Age=100;/])
   await jar.get('/bad')
 })
@@ -298,7 +298,7 @@ t.test('options() sets the cookie attributes of this response', async t => {
   })
   const jar = new Jar(app)
   t.match((await jar.get('/')).setCookies, [/; Max-Age=60; Path=\/x; HttpOnly; SameSite=Strict$/])
-  t.match((await jar.get('/plain')).setCookies, [/; Max-Age=60; Path=\/; HttpOnly; SameSite=Lax$/], 'persisted, but the attributes are as registered')
+  t.match((await jar.get('/plain')).setCookies, [/; Max-Age=60; Path=\/; HttpOnly; SameSite=Lax$/], 'persistent, with the registered attributes')
   await jar.get('/bad')
   t.match((await jar.get('/secure')).setCookies, [/; Secure; SameSite=None$/])
 })

@@ -60,7 +60,7 @@ t.test('an id that the store does not know never creates an entry', async t => {
   const again = new Jar(app)
   await again.get('/count', { cookie: old })
   t.same(store.values, [{ views: 1 }])
-  t.not([...store.entries.keys()][0], id, 'a session that starts anew has an id of its own')
+  t.not([...store.entries.keys()][0], id, 'a new session has a new id')
 })
 
 t.test('storage "store" rejects a cookie with data, and storage "cookie" one without', async t => {
@@ -74,7 +74,7 @@ t.test('storage "store" rejects a cookie with data, and storage "cookie" one wit
   t.equal(refused.setCookies.length, 0)
   const left = await new Jar(cookies).get('/read', withId)
   t.equal(left.json.reason, 'foreign')
-  t.equal(left.setCookies.length, 0, 'a node that has the store may know it')
+  t.equal(left.setCookies.length, 0, 'a node with the store may know it')
   t.same(await createSealer({ secret }).unseal(withId.cookie.slice('session='.length)), { ok: false, reason: 'foreign' })
 })
 
@@ -95,7 +95,7 @@ t.test('regenerate() moves the entry, and destroy() and clear() delete it', asyn
   const [oldId] = store.entries.keys()
   store.took()
   await jar.get('/login')
-  t.same(store.took(), ['get', 'set', 'get', 'delete'], 'the new entry is there before the old one goes')
+  t.same(store.took(), ['get', 'set', 'get', 'delete'], 'the new entry is written before the old one is deleted')
   t.same(store.values, [{ views: 1, note: 'in' }])
   t.not([...store.entries.keys()][0], oldId)
   t.equal((await new Jar(app).get('/read', { cookie: old })).json.reason, 'not-stored')
@@ -156,7 +156,7 @@ t.test('renewing a session extends its entry, without writing the data if the st
       t.equal(entry!.expiresAt, Date.now() + 100_000)
       t.clock.advance(49_000)
       await jar.get('/read')
-      t.same(store.took(), ['get'], 'before half of the time nothing is written')
+      t.same(store.took(), ['get'], 'nothing is written before half of the timeout')
       t.clock.advance(2000)
       t.match((await jar.get('/read')).setCookies, [/Max-Age=100;/])
       t.same(store.took(), calls)
@@ -180,7 +180,7 @@ t.test('an expired entry or an expired cookie ends the session, even if the othe
   const cookie = jar.header()
   const entry = [...store.entries.values()][0]!
   t.clock.advance(120_000)
-  t.equal((await new Jar(app).get('/read', { cookie })).json.reason, 'not-stored', 'the seal has 60 s of grace, the entry none')
+  t.equal((await new Jar(app).get('/read', { cookie })).json.reason, 'not-stored', 'the seal has 60 s of skew, the entry has none')
   entry.expiresAt = Infinity
   t.equal((await new Jar(app).get('/read', { cookie })).json.views, 1)
   t.clock.advance(60_000)
@@ -234,7 +234,7 @@ t.test('overflow: the store has only sessions that do not fit into the cookies',
     await jar.get('/count')
     t.same(store.took(), [])
     await jar.get('/big')
-    t.same(store.took(), ['get', 'set'], 'another request may have made an entry meanwhile')
+    t.same(store.took(), ['get', 'set'], 'another request may have written an entry meanwhile')
     t.equal(jar.cookies.size, 1)
     t.ok(jar.header().length < 400)
     t.same((await jar.get('/read')).json, { views: 1, size: 5000 * maxCookies })
@@ -244,9 +244,9 @@ t.test('overflow: the store has only sessions that do not fit into the cookies',
     await jar.get('/count')
     const copy = jar.header()
     await jar.get('/small')
-    t.ok([...store.entries.values()].every(({ expiresAt }) => expiresAt <= Date.now() + 120_000), 'the entry goes soon after the session fits again')
+    t.ok([...store.entries.values()].every(({ expiresAt }) => expiresAt <= Date.now() + 120_000), 'the entry expires soon after the session fits again')
     t.same((await jar.get('/read')).json, { views: 1, size: 0 })
-    t.equal((await new Jar(app).get('/read', { cookie: copy })).json.views, 1, 'until then the earlier cookie is the same session')
+    t.equal((await new Jar(app).get('/read', { cookie: copy })).json.views, 1, 'until then the earlier cookie opens the same session')
     for (const end of ['/destroy', '/clear']) {
       await jar.get('/big')
       t.equal(store.values.length, 1)
@@ -366,7 +366,7 @@ t.test('a change needs no new cookie, as the id stays and rolling renews the coo
   const still = await makeApp({ store: new TestStore(), rolling: false }, routes)
   const other = new Jar(still)
   await other.get('/count')
-  t.equal((await other.get('/count')).setCookies.length, 1, 'with rolling: false a change is what renews it')
+  t.equal((await other.get('/count')).setCookies.length, 1, 'with rolling: false, a change renews it')
 })
 
 t.test('the store is written even if the headers have been sent', async t => {

@@ -74,14 +74,14 @@ t.test('failures of any kind are rejected promises', async t => {
   callbacks.error = 'a text'
   await t.rejects(new StoreClient(failing).get('id'), { code: 'FST_SESSION_STORE', cause: 'a text' })
   callbacks.error = Object.assign(new Error('no file'), { code: 'ENOENT' })
-  t.equal(await failing.get('id'), undefined, 'a store of files has none for an unknown id')
+  t.equal(await failing.get('id'), undefined, 'a file store has no entry for an unknown id')
   await failing.delete('id')
   const touching = fromExpressStore({ ...callbacks, get: callbacks.get, set: callbacks.set, destroy: callbacks.destroy, touch: (_id, _session, done) => { done!(callbacks.error) } })
   await touching.touch!('id', 1)
   callbacks.error = down
   await t.rejects(touching.touch!('id', 1), down)
   callbacks.error = new SyntaxError('Unexpected token "s" in "secret"')
-  t.equal(await new StoreClient(failing).get('id'), 'null', 'an entry that it cannot parse is no session')
+  t.equal(await new StoreClient(failing).get('id'), 'null', 'an entry that it cannot parse is not a session')
 })
 
 t.test('express-session\'s own MemoryStore works, including touch and destroy', async t => {
@@ -117,7 +117,7 @@ t.test('a value that is not a store is rejected with the name of the option', t 
 t.test('a denylist stores nothing for a session that has already expired', async t => {
   const keyv = new Keyv()
   const list = denylist(keyv)
-  const info = { id: 'an-id', createdAt: new Date(), isNew: false, reason: null }
+  const info = { id: 'an-id', createdAt: new Date(), isNew: false, reason: null, bound: false, provenAt: null }
   await list.revoke({ ...info, expiresAt: new Date(Date.now() - 1) })
   t.equal(await list.check({ ...info, expiresAt: new Date() }), false)
   await list.revoke({ ...info, expiresAt: new Date(Date.now() + 60_000) })

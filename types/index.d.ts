@@ -2,21 +2,23 @@ import '@fastify/cookie'
 import type { FastifyErrorConstructor } from '@fastify/error'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
-// Of any server, HTTP/2 and HTTPS included, and of any type provider and logger.
+// For any server (HTTP/2 and HTTPS included), type provider and logger.
 type AnyReply = FastifyReply<any, any, any, any, any, any, any, any>
 type AnyInstance = FastifyInstance<any, any, any, any, any>
 
 /**
- * The plugin: `app.register(sessionPlugin, { secret })`.
+ * The plugin. It decorates requests with `request.session` and the instance with `app.session`.
  *
- * @throws through `app.ready()`: FST_SESSION_SECRET_MISSING, FST_SESSION_SECRET_WEAK, FST_SESSION_INVALID_OPTION,
+ * @example
+ * await app.register(sessionPlugin, { secret: process.env.SESSION_SECRET })
+ * @throws `app.ready()` rejects with FST_SESSION_SECRET_MISSING, FST_SESSION_SECRET_WEAK, FST_SESSION_INVALID_OPTION or
  * FST_SESSION_COOKIE_NAME
  */
 declare function sessionPlugin (app: AnyInstance, options: sessionPlugin.SessionOptions): Promise<void>
 
 declare namespace sessionPlugin {
   /**
-   * The data of a session. Declare yours once, and `request.session` is typed everywhere:
+   * The data of a session. Declare yours once to type `request.session` everywhere:
    *
    * @example
    * declare module 'fastify-sealed-session' {
@@ -26,81 +28,104 @@ declare namespace sessionPlugin {
   export interface SessionData {}
 
   /**
-   * Why a session started empty; `null` in {@link SessionInfo} for one that was loaded.
+   * Why a session started empty. In {@link SessionInfo} it is `null` for a session that was loaded.
    *
-   * - `absent`: no cookie came
-   * - `malformed`: not an Iron seal
-   * - `unknown-key`: sealed with a secret that is not among ours
-   * - `tampered`: its MAC does not hold
-   * - `expired`: past its idle timeout
-   * - `outlived`: past the absolute timeout
-   * - `wrong-name`: made for a session of another name
-   * - `foreign`: a seal of our secret that is no session, or one whose data is in a store that this app does not have
-   * - `revoked`: `isRevoked` says so
-   * - `invalid`: its data cannot be a session's: a key of it would hide a member, it does not fit the schema, or the store's
-   *   entry is no JSON object
+   * - `absent`: the request had no cookie
+   * - `malformed`: the cookie does not have the form of an Iron seal
+   * - `unknown-key`: it was sealed with a secret that is not configured
+   * - `tampered`: its MAC is wrong
+   * - `expired`: its idle timeout has passed
+   * - `outlived`: its absolute timeout has passed
+   * - `wrong-name`: it was sealed for another `sessionName`
+   * - `foreign`: it was sealed with our secret but is not a session, or its data is in a store that this app does not have
+   * - `revoked`: `isRevoked` returned `true`
+   * - `invalid`: its data is not valid: a key would hide a member of the session, the schema rejects it, or the store's entry is not
+   *   a JSON object
    * - `not-stored`: the store has no entry for it
+   * - `unproven`: it is bound to a device, and the request came without that device's proof; or it was not bound in time (`required`)
    */
   export type SessionReason =
     'absent' | 'malformed' | 'unknown-key' | 'tampered' | 'expired' | 'outlived' | 'wrong-name' | 'foreign' | 'revoked' |
-    'invalid' | 'not-stored'
+    'invalid' | 'not-stored' | 'unproven'
 
-  /** What is known about a session beside its data. */
+  /** The metadata of a session. */
   export interface SessionInfo {
-    /** 128 random bits as base64url; new after `regenerate()`, kept by `clear()` */
+    /** 128 random bits as 22 characters of base64url (RFC 4648, section 5). `regenerate()` changes it, `clear()` keeps it */
     readonly id: string
     /** When the session was created or last regenerated */
     readonly createdAt: Date
-    /** When it ends if it is not used again: the idle timeout, capped by the absolute one */
+    /** When the session ends if it is not used again: by its idle timeout or its absolute timeout, whichever comes first */
     readonly expiresAt: Date
-    /** Whether it did not come from a cookie of this request */
+    /** Whether the session was created in this request; `false` if it was loaded from a cookie */
     readonly isNew: boolean
-    /** Why it started empty, `null` if it was loaded */
+    /** Why the session started empty; `null` if it was loaded */
     readonly reason: SessionReason | null
+    /** Whether it is bound to a device (`deviceBound`, experimental) */
+    readonly bound: boolean
+    /** When the device last proved that it holds the key; `null` where the session is not bound, and outside a request */
+    readonly provenAt: Date | null
   }
 
-  /** The cookie's attributes (RFC 6265, section 4.1.2). Lifetimes come from `idleTimeout`. */
+  /**
+   * The attributes of the cookie (RFC 6265, section 4.1.2). `Max-Age` comes from `idleTimeout` and `persistent`; `maxAge` and `expires`
+   * are FST_SESSION_INVALID_OPTION.
+   */
   export interface SessionCookieOptions {
-    /** `Domain`; default none: this host alone */
+    /** `Domain`. Default: none, so that only this host receives the cookie */
     domain?: string | undefined
-    /** `Path`; default `/` */
+    /** `Path`. Default: `/` */
     path?: string | undefined
-    /** `HttpOnly`; default `true` */
+    /** `HttpOnly`, which hides the cookie from scripts. Default: `true` */
     httpOnly?: boolean | undefined
-    /** `SameSite`; default `lax`. `true` is `strict`, `false` leaves it out, `none` needs `secure: true` */
+    /**
+     * `SameSite` (RFC 6265bis, section 4.1.2.7), in any case. `true` is `strict`, `false` omits the attribute, `none` requires
+     * `secure: true`. Default: `lax`
+     */
     sameSite?: 'lax' | 'strict' | 'none' | 'Lax' | 'Strict' | 'None' | boolean | undefined
-    /** `Secure`; default `true` where `NODE_ENV` is `production`, else `auto`, which follows `request.protocol` */
+    /**
+     * `Secure`. `auto` sets it where `request.protocol` is `https`, which behind a proxy needs Fastify's `trustProxy`. Default: `true` if
+     * `NODE_ENV` is `production`, the cookie name has a prefix, `sameSite` is `none` or `partitioned` is `true`, otherwise `auto`
+     */
     secure?: boolean | 'auto' | undefined
-    /** `Priority` (Chromium); default none */
+    /** `Priority`, which Chromium supports. Default: none */
     priority?: 'low' | 'medium' | 'high' | undefined
-    /** `Partitioned` (CHIPS); default `false` */
+    /** `Partitioned` (CHIPS); requires `secure: true`. Default: `false` */
     partitioned?: boolean | undefined
   }
 
-  /** What `session.options()` takes: attributes for this response alone. Unknown keys are ignored. */
+  /** The argument of `session.options()`: cookie attributes for this response only. Unknown keys are ignored. */
   export interface ResponseCookieOptions extends SessionCookieOptions {
-    /** Seconds; the same as `persist(maxAge)` */
+    /** In seconds; the same as calling `persist(maxAge)`. Default: unchanged */
     maxAge?: number | undefined
   }
 
   interface IronSubOptions<Algorithm extends string> {
+    /** Default: `aes-256-cbc` for encryption, `sha256` for integrity. `aes-128-ctr` does not support a raw key */
     algorithm?: Algorithm
+    /** Iterations of PBKDF2, from 1. Default: 1 */
     iterations?: number
+    /** Bits of salt, a multiple of 8. Default: 256 */
     saltBits?: number
+    /** Characters of the shortest secret allowed. Default: 32 */
     minPasswordlength?: number
   }
 
-  /** Parameters of the Iron protocol, as iron-webcrypto's `SealOptions` names them, each optional. */
+  /**
+   * Parameters of the Iron protocol, named as in iron-webcrypto's `SealOptions`. All are optional. `ttl` is FST_SESSION_INVALID_OPTION:
+   * use `idleTimeout`.
+   */
   export interface IronOptions {
+    /** How the data is encrypted */
     encryption?: IronSubOptions<'aes-256-cbc' | 'aes-128-ctr'>
+    /** How the MAC is computed */
     integrity?: IronSubOptions<'sha256'>
-    /** Seconds that clocks may differ; default 60 */
+    /** In seconds: for how long a seal still opens after its expiry, because clocks differ. Default: 60 */
     timestampSkewSec?: number
-    /** Milliseconds added to the local clock; default 0 */
+    /** In milliseconds: added to the local clock. Default: 0 */
     localtimeOffsetMsec?: number
-    /** Text of the sealed envelope; default `JSON.stringify` */
+    /** Turns the envelope into the text to seal. Default: `JSON.stringify` */
     encode?: (data: unknown) => string
-    /** The envelope of its text; default `JSON.parse` */
+    /** Turns the text back into the envelope. Default: `JSON.parse` */
     decode?: (text: string) => unknown
   }
 
@@ -113,77 +138,86 @@ declare namespace sessionPlugin {
   export type Secret =
     SecretValue | { id: string, secret: SecretValue } | { id?: string | undefined, encryption: SecretValue, integrity: SecretValue }
 
-  /** What a schema says of data: issues, or the data that it returns. */
+  /** The result of a schema: issues, or the validated data. */
   export type StandardSchemaResult = { readonly value: unknown, readonly issues?: undefined } | { readonly issues: readonly unknown[] }
 
-  /** Any schema of the Standard Schema specification, version 1: of zod, valibot, arktype and others. Synchronous ones alone. */
+  /** A synchronous schema of the Standard Schema specification, version 1 (zod, valibot, arktype and others). */
   export interface StandardSchema {
     readonly '~standard': {
       readonly version: 1
       readonly vendor: string
-      /** Gives the data that is to be used, or what is wrong with it */
+      /** Returns the data to use, or what is wrong with it */
       readonly validate: (value: unknown) => StandardSchemaResult | Promise<StandardSchemaResult>
     }
   }
 
-  /** What `createSealer` takes; the plugin takes these too. */
+  /** The options of `createSealer`, which the plugin takes too. */
   export interface SealerOptions {
     /**
      * Required. One secret or several, newest first: the first seals, all unseal. `undefined` after the first is skipped, so that an
      * older secret may be missing from the environment
      */
     secret: Secret | ReadonlyArray<Secret | undefined> | undefined
-    /** Name of the request's and the instance's decorator, bound into every seal; default `session` */
+    /**
+     * The name of the property of the request and of the instance. It is sealed in, so a cookie of one session does not open as another.
+     * Default: `session`
+     */
     sessionName?: string | undefined
-    /** Seconds without use after which a session ends; default 1 209 600 (14 days) */
+    /**
+     * In seconds: how long a session lasts without use, as the expiry of the seal and as the cookie's Max-Age. At most 34 560 000 (400
+     * days; RFC 6265bis, section 5.5) and at most `absoluteTimeout`. Default: 1 209 600 (14 days)
+     */
     idleTimeout?: number | undefined
-    /** Seconds after its creation at which a session ends whatever its use, or `false`; default 7 776 000 (90 days) */
+    /**
+     * In seconds: how long a session lasts after its creation or `regenerate()`, however much it is used; `false` for no limit. Default:
+     * 7 776 000 (90 days)
+     */
     absoluteTimeout?: number | false | undefined
     /**
-     * Seals of others: `iron` reads bare data that any Iron implementation has sealed, and h3's sessions; `iron-session` reads
-     * and writes the cookie of iron-session 8 and 9, so that a Next.js app and a Fastify app share one session. Default `false`
+     * Seals of other packages. `iron` also reads data sealed by any Iron implementation, and h3's sessions. `iron-session` reads and
+     * writes the cookies of iron-session 8 and 9, so that a Next.js app and a Fastify app can share a session. Default: `false`
      */
     interop?: false | 'iron' | 'iron-session' | undefined
     /**
-     * Checks the data at unsealing: what does not fit becomes a fresh session with the reason `invalid`, and what the schema
-     * returns is the data. Default none
+     * Validates the data when a session is loaded. Data that does not fit starts a new session with the reason `invalid`; otherwise the
+     * session's data is what the schema returns. Default: none
      */
     schema?: StandardSchema | undefined
-    /** Other parameters of the Iron protocol; any key here selects the slower iron-webcrypto engine. Default none */
+    /** Other parameters of the Iron protocol. Any key here selects iron-webcrypto, which is slower and asynchronous. Default: none */
     iron?: IronOptions | undefined
-    /** How many verified cookies are remembered; 0 turns it off. Default 1000 */
+    /** How many verified cookies are cached; 0 turns the cache off. Default: 1000 */
     cacheSize?: number | undefined
   }
 
   /**
-   * Where sessions may live beside the cookie. A Keyv instance is one as it is; `fromExpressStore` makes one of an
-   * express-session store. Values are JSON text. A failure is to reject (or, as Keyv has it, to emit `error`): it
-   * becomes FST_SESSION_STORE. `fastify-sealed-session/redis` and `fastify-sealed-session/postgres` have every method, and
-   * `fastify-sealed-session/store-test` has tests for one of your own.
+   * Where sessions are kept besides the cookie. A Keyv instance works directly; `fromExpressStore` adapts an express-session store.
+   * Values are JSON strings. A method that fails must reject (or, like Keyv, emit `error`), which becomes FST_SESSION_STORE. `redisStore` of
+   * `fastify-sealed-session/redis` and `postgresStore` of `fastify-sealed-session/postgres` have every method, and
+   * `fastify-sealed-session/store-test` has tests for a store of your own.
    */
   export interface SessionStore {
-    /** The value of an id, or `undefined` (or `null`) for an id that is not there or has expired */
+    /** Returns the value of an id, or `undefined` or `null` if there is none or it has expired */
     get(id: string): Promise<unknown>
     /**
-     * Sets the value, and in how many milliseconds it expires; a whole number. With `user` the entry is that user's, any string;
-     * without it the entry is nobody's, whosever it was. A store without `find` ignores `user`
+     * Sets the value of an id. It expires after `ttlMs`, a whole number of milliseconds. With `user`, which is any string, the entry
+     * belongs to that user; without it, it belongs to nobody, even if it had a user before. A store without `find` ignores `user`
      */
     set(id: string, value: string, ttlMs: number, user?: string): Promise<unknown>
-    /** Deletes the entry; that there is none is no failure. A store with `find` tells whether there was one */
+    /** Deletes the entry of an id. A missing entry is not an error. A store with `find` must return whether there was an entry */
     delete(id: string): Promise<unknown>
     /**
-     * Moves the expiry of an entry, if it is there; its user stays. A store with `find` tells whether it is there. Without it,
-     * the value is set again
+     * Lets an existing entry expire after `ttlMs` milliseconds and keeps its user. A store with `find` must return whether there was an
+     * entry. Without this method, the value is set again
      */
     touch?(id: string, ttlMs: number): Promise<unknown>
     /**
-     * Sets the value if the entry still has the previous one, at once, and tells whether it did. With it no change of
-     * another process is overwritten. `user` is as for `set`
+     * Atomically sets the value if the entry still has the previous one, and returns whether it did. `user` is as in `set`. Without this
+     * method, changes made by another process at the same time may be overwritten.
      */
     replace?(id: string, previous: string, value: string, ttlMs: number, user?: string): Promise<boolean>
-    /** All entries that a user has, with the time of their expiry in milliseconds since 1970; never one of another user */
+    /** Returns all entries of a user; `expiresAt` is in milliseconds since 1970. `userOf` requires this method */
     find?(user: string): Promise<Array<{ id: string, value: string, expiresAt: number }>>
-    /** The values of several ids, in their order; `undefined` or `null` where there is none */
+    /** Returns the values of several ids, in the order of the ids; `undefined` or `null` where there is none */
     getMany?(ids: string[]): Promise<unknown[]>
     /**
      * Calls a listener with the id of each entry that `delete` has deleted, in any process, until the function that it resolves
@@ -192,36 +226,36 @@ declare namespace sessionPlugin {
     subscribe?(ended: (id: string) => void): Promise<() => Promise<void>>
   }
 
-  /** What express-session's stores have in common: connect-redis, connect-pg-simple, MemoryStore and others. */
+  /** A store for express-session: connect-redis, connect-pg-simple, MemoryStore and others. */
   export interface ExpressStore {
-    /** Gives the entry of an id, or `null` */
+    /** Passes the entry of an id to `done`, or `null` */
     get(id: string, done: (error: any, session?: any) => void): unknown
-    /** Sets the entry, which expires at `session.cookie.expires` */
+    /** Sets the entry of an id. It expires at `session.cookie.expires` */
     set(id: string, session: any, done?: (error?: any) => void): unknown
-    /** Deletes the entry */
+    /** Deletes the entry of an id */
     destroy(id: string, done?: (error?: any) => void): unknown
-    /** Moves the expiry of the entry to `session.cookie.expires` */
+    /** Lets an existing entry expire at `session.cookie.expires` */
     touch?: ((id: string, session: any, done?: (...args: any[]) => void) => unknown) | undefined
   }
 
   /**
-   * Tells whether a session has been revoked. `data` is the session's data, where there is any; it is a copy. The request is
-   * missing where a token is unsealed outside one. `user` is whose session it is, by `userOf`: a string that is different for each
-   * session name and user.
+   * Returns whether a session has been revoked. `data` is a copy of the session's data, if there is any. `request` is `undefined` where a
+   * token is unsealed outside a request. An error becomes FST_SESSION_STORE. `user` is the
+   * session's user according to `userOf`: a string that is unique for each session name and user.
    */
   export type RevocationCheck =
     (info: SessionInfo, request?: FastifyRequest, data?: SessionDataOf<SessionData>, user?: string) => boolean | Promise<boolean>
 
-  /** A list of revoked sessions. `denylist(store)` makes one. */
+  /** A list of revoked sessions. `denylist(store)` creates one. */
   export interface RevocationList {
-    /** Asked at every request that brings a session, and again before the session is sealed anew */
+    /** Called for every request that has a session, and again before the session is sealed again */
     check: RevocationCheck
-    /** Called by `destroy()` and `regenerate()`. `info.expiresAt` is the last moment at which any cookie of the session may open */
+    /** Called by `destroy()` and `regenerate()`. No cookie of the session opens after `info.expiresAt` */
     revoke(info: SessionInfo): Promise<void> | void
     /**
-     * Called by `regenerate(keep)` instead of `revoke`: revokes a session whose data goes on in another one. Returns `false` if the
-     * session had been revoked before; then its data does not go on. Without it, `check` and `revoke` are called in turn, which
-     * cannot see a `revoke` of another process between the two
+     * Called by `regenerate(keep)` instead of `revoke`: revokes a session whose data is carried over to `successor`. Returns `false` if
+     * the session was already revoked; then its data is not carried over. Without this method, `check` and `revoke` are called in turn,
+     * which misses a `revoke` by another process between the two
      */
     supersede?(info: SessionInfo, successor: SessionInfo, user?: string): Promise<boolean>
     /**
@@ -231,125 +265,195 @@ declare namespace sessionPlugin {
     revokeUser?(user: string, mark: { before: Date, except?: string | undefined, until: Date }): Promise<void> | void
   }
 
-  /** What the plugin takes. A wrong value or an unknown name rejects `app.ready()`. */
-  export interface SessionOptions extends SealerOptions {
-    /** Name of the cookie; default `sessionName` */
+  /**
+   * Binds sessions to the device of their browser (Device Bound Session Credentials). Experimental: the draft and the browsers still
+   * change. `docs/device-bound.md` says what it protects.
+   */
+  export interface DeviceBoundOptions {
+    /**
+     * For which sessions binding is offered, and which ones `required` is about: usually those of users who have logged in. Gets a
+     * copy of the data
+     */
+    when: (data: SessionDataOf<SessionData>, request: FastifyRequest<any, any, any, any, any, any, any, any>) => boolean
+    /** Seconds that a proof of the device lasts, 300 at least; default 600. A thief with both cookies has as long */
+    timeout?: number | undefined
+    /** Seconds that a challenge can be answered, 10 to 300; default 60 */
+    challengeTimeout?: number | undefined
+    /** Where the browser registers (`POST <path>/registration`) and refreshes (`POST <path>/refresh`); default `/dbsc` */
+    path?: string | undefined
+    /** Name of the cookie that holds the proof; default the session's cookie name and `-bound` */
     cookieName?: string | undefined
-    /** Attributes of the cookie; default `{ path: '/', httpOnly: true, sameSite: 'lax', secure: 'auto' }` */
+    /** Answer a link from another site that came without the proof with a page that loads itself again; default `true` */
+    reload?: boolean | undefined
+    /** Seconds after its creation from which a session that is not bound is empty (`unproven`); default `false`: never */
+    required?: number | false | undefined
+  }
+
+  /** The options of the plugin. With a wrong value or an unknown name, `app.ready()` rejects with FST_SESSION_INVALID_OPTION. */
+  export interface SessionOptions extends SealerOptions {
+    /** The name of the cookie (RFC 6265, section 4.1.1). Default: `sessionName` */
+    cookieName?: string | undefined
+    /** The attributes of the cookie. Default: `{ path: '/', httpOnly: true, sameSite: 'lax' }`, and `secure` as described there */
     cookie?: SessionCookieOptions | undefined
-    /** Re-seal a used session once half of its idle timeout has passed; default `true` */
+    /** Whether a session that is read is sealed again once half of its idle timeout has passed. Default: `true` */
     rolling?: boolean | undefined
-    /** Give the cookie a Max-Age; `false` makes it end with the browser. Default `true` */
+    /** Whether the cookie has a Max-Age. With `false` it ends with the browser; the seal expires all the same. Default: `true` */
     persistent?: boolean | undefined
-    /** 1 to 8: over how many cookies of 4096 bytes a seal may be split; default 1 */
+    /** 1 to 8: over how many cookies of 4096 bytes a seal may be split. Default: 1 */
     maxCookies?: number | undefined
-    /** Where sessions live that are not in the cookie; default none */
+    /** Where the data of sessions is kept that is not in the cookie. Default: none */
     store?: SessionStore | undefined
     /**
-     * Where the data is: `cookie`; `store`, with only the sealed id in the cookie; or `overflow`, in the store only
-     * where it does not fit into `maxCookies`. Default `cookie`, and `store` where a store is given
+     * Where the data is kept. `cookie`: in the cookie. `store`: in the store, with only the sealed id in the cookie. `overflow`: in the
+     * cookie, and in the store if it does not fit into `maxCookies`. Default: `store` if a store is given, otherwise `cookie`
      */
     storage?: 'cookie' | 'store' | 'overflow' | undefined
-    /** Seconds that loading, or saving, a session may wait for `store` and `isRevoked` before it is FST_SESSION_STORE; default 5 */
+    /**
+     * In seconds, at most 3600: how long loading or saving a session waits for `store` and `isRevoked` before it fails with
+     * FST_SESSION_STORE. Default: 5
+     */
     storeTimeout?: number | undefined
-    /** Tells whether a session has been revoked, at every request; or a list that can revoke too. Default none */
+    /** A function that returns whether a session has been revoked, or a list that can also revoke. Default: none */
     isRevoked?: RevocationCheck | RevocationList | undefined
     /**
-     * Whose a session is, by its data; `undefined` for nobody's. It is asked when a session is saved, with a copy of the data. With it,
-     * `app.session.of(user)` lists and ends the sessions of a user. It needs a `store` that can find (`redisStore`, `postgresStore`), or
-     * `isRevoked: denylist(store)`. Default none
+     * Returns the id of the session's user, or `undefined` for nobody. It is called when a session is saved, with a copy of the data.
+     * With it, `app.session.of(user)` lists and ends the sessions of a user. It requires a `store` that can find (`redisStore`,
+     * `postgresStore`) or `isRevoked: denylist(store)`. Default: none
      */
     userOf?: ((data: SessionDataOf<SessionData>) => string | undefined) | undefined
     /**
-     * How many sessions a user may have, 1 or more: when a session becomes a user's, the least recently used of the user's others
-     * are ended beyond that. Needs `userOf` and a `store` that can find. Default: no limit
+     * How many sessions a user may have, at least 1. When a session becomes a user's, the least recently used of that user's other
+     * sessions are ended until the limit holds. It requires `userOf` and a `store` that can find. Default: no limit
      */
     maxSessions?: number | undefined
-    /** Add `Vary` and `Cache-Control` where the session was read or set; default `true` */
+    /** Binds sessions to the device of their browser (experimental). Default: none */
+    deviceBound?: DeviceBoundOptions | undefined
+    /**
+     * Whether to add `Vary: Cookie` where the session was read, and `Cache-Control` where a cookie is set or cleared (RFC 9111, section
+     * 5.2.2). Default: `true`
+     */
     cacheHeaders?: boolean | undefined
   }
 
   /**
-   * What is published on the diagnostics channels `fastify-sealed-session.loaded`, `.rejected`, `.saved` and `.destroyed`
-   * (`node:diagnostics_channel`): never data, never a cookie's value.
+   * The messages of the diagnostics channels `fastify-sealed-session.loaded`, `.rejected`, `.saved`, `.destroyed` and `.bound`
+   * (`node:diagnostics_channel`). They never contain data or a cookie's value. Log lines use the same names of fields.
    */
   export interface SessionEvents {
-    /** A session was read for the first time in a request that brought it. `bytes` are of its data as JSON */
+    /** The session of a request was loaded. `bytes` is the size of its data as JSON */
     loaded: SessionEvent & { id: string, bytes: number }
-    /** A cookie came that is no session (any more) */
+    /** A cookie was rejected */
     rejected: SessionEvent & { reason: SessionReason }
-    /** A session was written to its cookie or its store. `bytes` are of its data as JSON */
+    /** A session was written to its cookie or its store. `bytes` is the size of its data as JSON */
     saved: SessionEvent & { id: string, bytes: number }
-    /** A session that the client had was ended */
+    /** A session that the client had was ended, by `destroy()` or `regenerate()` */
     destroyed: SessionEvent & { id: string, by: 'destroy' | 'regenerate' }
+    /** A step of binding a session to a device; `id` is the session's, where there is one, and `reason` says why a step was refused */
+    bound: SessionEvent & { what: 'offered' | 'registered' | 'refreshed' | 'refused', id: string | null, reason: BoundRefusal | null }
   }
   interface SessionEvent { sessionName: string, request: FastifyRequest }
 
-  /** The members of `request.session`. They live on its prototype: its own keys are your data alone. */
+  /**
+   * Why a registration or a refresh was refused.
+   *
+   * - `script`: a page's script has sent it, not the browser
+   * - `no-session`: it came without a session, or with one that has ended
+   * - `unknown-session`: its session cookie may be known to another node; the browser keeps the binding
+   * - `unavailable`: the session could not be loaded or saved; the browser keeps the binding
+   * - `already-bound`: a registration for a session that is bound already
+   * - `not-bound`: a refresh for a session that is not bound, or under another binding
+   * - `malformed`: its proof does not have the form that it should
+   * - `key`: its key is not one of ES256, or of RS256 with 2048 to 4096 bits
+   * - `signature`: its signature does not hold
+   * - `challenge`: it answers no challenge of this session, or one that has expired
+   * - `used`: its challenge has been answered before
+   * - `too-large`: the session does not fit into its cookies together with the key
+   */
+  export type BoundRefusal =
+    'script' | 'no-session' | 'unknown-session' | 'unavailable' | 'already-bound' | 'not-bound' | 'malformed' | 'key' | 'signature' |
+    'challenge' | 'used' | 'too-large'
+
+  /** The members of `request.session`. They are on its prototype; its own keys are only your data. */
   export interface SessionMembers<Data extends object> {
-    /** The value of a key, as the property would give it */
+    /** Returns the value of a key, or `undefined` */
     get<Key extends DataKey<Data>>(key: Key): Data[Key] | undefined
-    /** Sets a key, as assigning the property would. @throws FST_SESSION_RESERVED_KEY */
+    /** Sets a key, like assigning the property. @throws FST_SESSION_RESERVED_KEY */
     set<Key extends DataKey<Data>>(key: Key, value: Data[Key]): void
-    /** Drops all data and keeps the id; an empty session has its cookie cleared */
+    /** Deletes all data and keeps the id. The cookie of an empty session is cleared */
     clear(): void
-    /** Gives a new id and creation time and drops all data but `keep`. Call it at every login */
+    /**
+     * Starts a new session with a new id and creation time, and deletes all data except the keys in `keep` (default: none). Call it at
+     * every login
+     */
     regenerate(keep?: ReadonlyArray<DataKey<Data>>): void
-    /** Ends the session: data gone, cookie cleared. What is set afterwards starts a new one */
+    /**
+     * Ends the session: deletes its data, clears its cookie, and revokes it if there is a store or a list. Without either, copies of
+     * the cookie stay valid until they expire. Data set afterwards starts a new session
+     */
     destroy(): void
-    /** The same as `destroy()` */
+    /** The same as `destroy()`, for users of @fastify/secure-session */
     delete(): void
-    /** Re-seals even if nothing changed */
+    /** Seals the session again even if nothing has changed. A new session without data still gets no cookie */
     touch(): void
     /**
-     * This session's own idle timeout in seconds («remember me»), or `false` for a cookie that ends with the
-     * browser. It is sealed in, so it holds until `regenerate()`. @throws FST_SESSION_INVALID_OPTION
+     * Sets this session's own idle timeout in seconds ("remember me"; at most 34 560 000, 400 days), or `false` for a cookie that ends
+     * with the browser. It is sealed in, and applies until `regenerate()`. @throws FST_SESSION_INVALID_OPTION
      */
     persist(idleTimeout: number | false): void
-    /** Cookie attributes for this response, over the registered ones. @throws FST_SESSION_INVALID_OPTION */
+    /**
+     * Overrides cookie attributes for this response.
+     * @throws FST_SESSION_INVALID_OPTION, FST_SESSION_COOKIE_NAME
+     */
     options(cookie: ResponseCookieOptions): void
-    /** A plain, deep copy of the data. @throws FST_SESSION_NOT_SERIALIZABLE */
+    /** Returns a plain, deep copy of the data. @throws FST_SESSION_NOT_SERIALIZABLE */
     data(): SessionDataOf<Data>
-    /** Whether there is anything to save */
+    /** Whether the session has to be saved */
     readonly changed: boolean
-    /** Whether it was destroyed and nothing was set since */
+    /** Whether the session was destroyed and no data was set since */
     readonly deleted: boolean
-    /** Id, times, and why it started empty */
+    /** Id, times, and why the session started empty */
     readonly info: SessionInfo
   }
 
-  /** Keys that no session data can have: they name the members of the session. */
+  /** The keys that session data cannot have, because they are members of the session. */
   export type ReservedKey = keyof SessionMembers<object>
   type DataKey<Data> = Exclude<keyof Data & string, ReservedKey>
   type SessionDataOf<Data> = { [Key in keyof Data as Exclude<Key, ReservedKey>]: Data[Key] }
 
-  /** `request.session`: your data, and the members of a session. For a second session, `Session<AdminData>`. */
+  /** The type of `request.session`: your data and the members of a session. For a second session, use `Session<AdminData>`. */
   export type Session<Data extends object = SessionData> = SessionDataOf<Data> & Readonly<SessionMembers<Data>>
 
-  /** What unsealing a token gives. */
+  /** The result of unsealing a token. */
   export type Unsealed<Data extends object = SessionData> =
     { ok: true, data: SessionDataOf<Data>, info: SessionInfo } | { ok: false, reason: SessionReason }
 
-  /** Sealing without a request. */
+  /** Seals and unseals without a request. */
   export interface Sealer<Data extends object = SessionData> {
     /**
-     * Seals data into a token.
-     * @param options.idleTimeout seconds; this session's own idle timeout. Default: the registered one
+     * Seals data into a token. With a store, this creates the entry.
+     * @param options.idleTimeout this session's own idle timeout, in seconds. Default: the registered one
      * @throws FST_SESSION_NOT_SERIALIZABLE, FST_SESSION_RESERVED_KEY, FST_SESSION_INVALID_OPTION, FST_SESSION_STORE
      */
     seal(data: SessionDataOf<Data>, options?: { idleTimeout?: number | undefined }): Promise<string>
-    /** Opens a token. Whatever the text, it is no error. @throws FST_SESSION_STORE where the store is not available */
+    /**
+     * Opens a token. No string is an error: the result says why it did not open.
+     * @throws FST_SESSION_STORE if the store is not available
+     */
     unseal(token: string): Promise<Unsealed<Data>>
   }
 
-  /** `app.session` */
+  /** The type of `app.session`. */
   export interface SessionManager<Data extends object = SessionData> extends Sealer<Data> {
-    /** A `name=value` pair for the `cookie` header of a test or a websocket client. */
+    /**
+     * Returns a `name=value` pair for the `cookie` header of a test or a websocket client.
+     * @throws FST_SESSION_NOT_SERIALIZABLE, FST_SESSION_RESERVED_KEY, FST_SESSION_STORE
+     */
     cookie(data: SessionDataOf<Data>): Promise<string>
     /**
-     * Saves now, for hijacked and raw replies, and gives the `Set-Cookie` values (none if there is nothing to
-     * save). They are set on `reply` too, so a reply that is sent in the usual way carries them once.
-     * @throws FST_SESSION_TOO_LARGE, FST_SESSION_NOT_SERIALIZABLE, FST_SESSION_NOT_REGISTERED, FST_SESSION_STORE
+     * Saves the session now, for hijacked and raw replies. Returns the `Set-Cookie` values, none if there is nothing to save. They are
+     * also set on `reply`, so a reply that is sent as usual has them once.
+     * @throws FST_SESSION_TOO_LARGE, FST_SESSION_NOT_SERIALIZABLE, FST_SESSION_RESERVED_KEY, FST_SESSION_NOT_REGISTERED,
+     * FST_SESSION_STORE
      */
     commit(request: FastifyRequest<any, any, any, any, any, any, any, any>, reply: AnyReply): Promise<string[]>
     /**
@@ -404,20 +508,23 @@ declare namespace sessionPlugin {
   }
 
   /**
-   * The session of a request, or an error that says why there is none.
+   * Returns the session of a request, like `request.session`, also where the plugin may not be registered.
    * @throws FST_SESSION_NOT_REGISTERED, FST_SESSION_STORE
    */
   export function getSession (request: FastifyRequest<any, any, any, any, any, any, any, any>): Session
   /**
-   * The session of a `sessionName`, with the type that its decorator was declared with.
+   * Returns the session with this `sessionName`, with the type that its decorator was declared with.
    * @throws FST_SESSION_NOT_REGISTERED, FST_SESSION_STORE
    */
   export function getSession<Name extends keyof FastifyRequest> (request: FastifyRequest<any, any, any, any, any, any, any, any>, name: Name): FastifyRequest[Name]
-  /** The session of a `sessionName` that was not declared. */
+  /**
+   * Returns the session with a `sessionName` whose decorator was not declared.
+   * @throws FST_SESSION_NOT_REGISTERED, FST_SESSION_STORE
+   */
   export function getSession (request: FastifyRequest<any, any, any, any, any, any, any, any>, name: string): Session
 
   /**
-   * Seals and unseals sessions without Fastify: for a script, a worker, a test, another framework.
+   * Creates a sealer, which seals and unseals sessions without Fastify: in a script, a worker, a test or another framework.
    *
    * @throws FST_SESSION_SECRET_MISSING, FST_SESSION_SECRET_WEAK, FST_SESSION_INVALID_OPTION
    * @example
@@ -426,20 +533,20 @@ declare namespace sessionPlugin {
   export function createSealer<Data extends object = SessionData> (options: SealerOptions): Sealer<Data>
 
   /**
-   * Makes a list of revoked sessions, for `isRevoked`: `destroy()` and `regenerate()` put the session's id on it, and every
-   * node that asks the same store refuses the session from then on. An entry lives until no cookie of the session can open: until
-   * its absolute timeout, or for 400 days where there is none.
+   * Creates a list of revoked sessions for `isRevoked`. `destroy()` and `regenerate()` add the session's id to it, and every node that
+   * uses the same store rejects the session from then on. An entry is kept until no cookie of the session can open: until its absolute
+   * timeout, or for 400 days without one.
    *
    * @example
    * await app.register(sessionPlugin, { secret, isRevoked: denylist(new Keyv(new KeyvRedis(url))) })
-   * @throws FST_SESSION_INVALID_OPTION; from its methods FST_SESSION_STORE, where the store is not available
+   * @throws FST_SESSION_INVALID_OPTION. The methods of the list reject with FST_SESSION_STORE if the store is not available
    */
   export function denylist (store: SessionStore): RevocationList
 
   /**
-   * Makes a `SessionStore` of an express-session store: connect-redis, connect-pg-simple, MemoryStore and others.
-   * An entry is `{ cookie, data }`; `cookie.expires`, `maxAge` and `originalMaxAge` tell the store how long it lives.
-   * `touch` is used where the store has it. The same store gives the same `SessionStore` every time.
+   * Turns an express-session store (connect-redis, connect-pg-simple, MemoryStore and others) into a `SessionStore`.
+   * An entry is `{ cookie, data }`; `cookie.expires`, `maxAge` and `originalMaxAge` tell the store when it expires.
+   * `touch` is used if the store has it. The same store always returns the same `SessionStore`.
    *
    * @example
    * const store = fromExpressStore(new RedisStore({ client }))
@@ -448,30 +555,30 @@ declare namespace sessionPlugin {
   export function fromExpressStore (store: ExpressStore): SessionStore
 
   /**
-   * Every error this package throws, keyed by its code, for `instanceof` and for tests.
-   * Each is made once with `@fastify/error`: `code`, `statusCode` and `message` are set.
+   * The classes of every error that this package throws, keyed by code, for `instanceof` and for tests.
+   * They are made with `@fastify/error`: `code`, `statusCode` and `message` are set.
    *
    * @example
    * if (error instanceof errors.FST_SESSION_TOO_LARGE) { … }
    */
   export const errors: Readonly<{
-    /** 500: `request.session` was read where the plugin does not apply; the message says what to add. */
+    /** 500: `request.session` was read where the plugin is not registered; the message says what to add. */
     FST_SESSION_NOT_REGISTERED: FastifyErrorConstructor<{ code: string }, [name: string, advice: string]>
     /** 500, at boot: no secret was given. */
     FST_SESSION_SECRET_MISSING: FastifyErrorConstructor<{ code: string }, [option: string]>
-    /** 500, at boot: a secret is too short to be one. */
+    /** 500, at boot: a secret is too short, or guessable. */
     FST_SESSION_SECRET_WEAK: FastifyErrorConstructor<{ code: string }, [option: string, accepted: string, got: string]>
-    /** 500: an option, or an argument of a session's method, has a wrong name, type or value. */
+    /** 500: an option, or an argument of a session's method, has an unknown name, a wrong type or a wrong value. */
     FST_SESSION_INVALID_OPTION: FastifyErrorConstructor<{ code: string }, [option: string, fault: string]>
-    /** 500, at boot: the cookie's name breaks RFC 6265 or the rules of its `__Host-` or `__Secure-` prefix. */
+    /** 500, at boot: the cookie's name violates RFC 6265, or the rules of its `__Host-` or `__Secure-` prefix. */
     FST_SESSION_COOKIE_NAME: FastifyErrorConstructor<{ code: string }, [name: string, rule: string]>
-    /** 500, when saving: the sealed session does not fit into its cookies. */
+    /** 500, when saving: the sealed session does not fit into `maxCookies` cookies of 4096 bytes. */
     FST_SESSION_TOO_LARGE: FastifyErrorConstructor<{ code: string }, [size: number, limit: number, cookies: number, largest: string]>
-    /** 500, when saving: a value would not come back from JSON as it went in. */
+    /** 500, when saving: a value would be changed or dropped by JSON. */
     FST_SESSION_NOT_SERIALIZABLE: FastifyErrorConstructor<{ code: string }, [path: string, what: string, options?: { cause: unknown }]>
     /** 500: a key would hide a member of the session, or `request.session` itself was assigned. */
     FST_SESSION_RESERVED_KEY: FastifyErrorConstructor<{ code: string }, [advice: string]>
-    /** 503: the store or `isRevoked` failed or took too long; `cause` is its own error. */
+    /** 503: the store or `isRevoked` failed or took too long; `cause` is the original error. */
     FST_SESSION_STORE: FastifyErrorConstructor<{ code: string }, [call: string, what: string, options?: { cause: unknown }]>
   }>
 
@@ -482,15 +589,15 @@ export = sessionPlugin
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The session of this request. @throws FST_SESSION_NOT_REGISTERED where the plugin does not apply, FST_SESSION_STORE */
+    /** The session of this request. @throws FST_SESSION_NOT_REGISTERED if the plugin is not registered here, FST_SESSION_STORE */
     readonly session: sessionPlugin.Session
   }
   interface FastifyInstance {
-    /** Sealing and saving sessions by hand. */
+    /** Seals, unseals and saves sessions explicitly. */
     readonly session: sessionPlugin.SessionManager
   }
   interface FastifyContextConfig {
-    /** `false`: this route takes no part in sessions; reading one there throws */
+    /** `false` switches sessions off for this route; reading one there throws FST_SESSION_NOT_REGISTERED. Default: on */
     session?: false
   }
 }

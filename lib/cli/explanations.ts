@@ -15,5 +15,6 @@ export const explanations: Readonly<Record<SessionReason, string>> = {
   foreign: 'It was sealed with this secret, but not as a session of this package.',
   revoked: 'It was revoked.',
   invalid: 'Its data cannot be that of a session: it is no object, or one of its keys is reserved.',
-  'not-stored': 'The store has no entry for it.'
+  'not-stored': 'The store has no entry for it.',
+  unproven: 'It is bound to a device that has not proven itself. inspect opens it.'
 }

@@ -51,7 +51,7 @@ async function open (tokens: readonly string[], secrets: readonly SecretValue[],
       ...isExpiredToo && { absoluteTimeout: false }
     })
     // Whatever the app's options, and wherever it keeps its data: this is what the cookie says.
-    const config: SealerConfig = { ...options, storage: 'overflow', ...isExpiredToo && { iron: { timestampSkewSec: ANY_TIME } } }
+    const config: SealerConfig = { ...options, storage: 'overflow', opensBound: true, ...isExpiredToo && { iron: { timestampSkewSec: ANY_TIME } } }
     const sealer = new SessionSealer(config)
     const loaded = await sealer.unseal(token)
     if (loaded.ok) return { ok: true, facts: describe(sealer, loaded) }
@@ -62,6 +62,6 @@ async function open (tokens: readonly string[], secrets: readonly SecretValue[],
 
 function describe (sealer: SessionSealer, { verified, data }: Loaded & { ok: true }): object {
   const { envelope, expiresAt: sealExpiresAt } = verified
-  const { id, createdAt, expiresAt } = sealer.times.describe(envelope, sealExpiresAt, null, false)
-  return { data: envelope.stored ? 'in the store, under the id' : data, id, createdAt, expiresAt }
+  const { id, createdAt, expiresAt, bound } = sealer.times.describe(envelope, sealExpiresAt, null, false)
+  return { data: envelope.stored ? 'in the store, under the id' : data, id, createdAt, expiresAt, ...bound && { bound } }
 }

@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
 
-/** Says that the answer depends on the cookie (RFC 9110, section 12.5.5), once, beside what is there. */
+/** Adds `Cookie` to `Vary` (RFC 9110, section 12.5.5), unless it is there already. */
 export function varyByCookie (reply: FastifyReply): void {
   const before = reply.getHeader('vary')
   if (before === undefined) {
@@ -12,9 +12,8 @@ export function varyByCookie (reply: FastifyReply): void {
 }
 
 /**
- * Keeps shared caches from replaying a session cookie. Directives that the app set stay; where none of them
- * forbids it, `private` is added, the strictest of conflicting directives being the one that holds
- * (RFC 9111, sections 4.2.1 and 5.2.2.7).
+ * Keeps shared caches from storing a response with a session cookie. Directives set by the app are kept; unless one of them forbids
+ * storing, `private` is added. Of conflicting directives, caches honor the most restrictive (RFC 9111, sections 4.2.1 and 5.2.2.7).
  */
 export function markUncacheable (reply: FastifyReply): void {
   const before = reply.getHeader('cache-control')
@@ -23,6 +22,6 @@ export function markUncacheable (reply: FastifyReply): void {
     return
   }
   const directives = String(before)
-  // `private="Set-Cookie"` is about a field alone and not enough: many caches know the plain form only.
+  // `private="Set-Cookie"` is not enough: it covers one field, and many caches support the plain form only.
   if (!/(?:^|,)\s*(?:private|no-store)\s*(?:,|$)/i.test(directives)) reply.header('cache-control', `${directives}, private`)
 }

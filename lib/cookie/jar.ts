@@ -6,12 +6,12 @@ import { markUncacheable, varyByCookie } from './cache-headers.js'
 import { clearCookies, isFor, serializeAttributes, setCookies, tooLarge } from './serialize.js'
 import type { CookieFormat, SerializeCookie } from './serialize.js'
 
-/** Writes `Set-Cookie`, and the headers that go with it. */
+/** Writes `Set-Cookie`, `Vary` and `Cache-Control`. */
 export class CookieJar {
   readonly #config: SessionConfig
   readonly #times: Lifetimes
   readonly #serializeCookie: SerializeCookie
-  /** How cookies are written with the registered attributes, plain and secure */
+  /** The registered attributes in serialized form, without and with `Secure` */
   readonly #plain: CookieFormat
   readonly #secure: CookieFormat
   /** Each warning is logged once per registration */
@@ -26,7 +26,7 @@ export class CookieJar {
     this.#secure = this.#format(config.cookie, true)
   }
 
-  /** How the cookies of a response are written; without a request, as one over HTTPS. */
+  /** How the cookies of a response are written. Without a request, HTTPS is assumed. */
   formatFor (request: FastifyRequest | undefined, override: CookieAttributes | undefined): CookieFormat {
     if (request === undefined) return this.#secure
     const attributes = override ?? this.#config.cookie
@@ -54,16 +54,16 @@ export class CookieJar {
     }
   }
 
-  /** The `Set-Cookie` values for a token, `undefined` where it does not fit. */
+  /** The `Set-Cookie` values for a token, or `undefined` if it does not fit. */
   lines (format: CookieFormat, token: string, times: Times): string[] | undefined {
     return setCookies(format, token, this.#maxAge(times))
   }
 
   /**
-   * Gives the client a token, over as many cookies as it needs, and clears those that it does not need.
-   * @param parts the cookies that the client holds
-   * @param text the data, for the error
-   * @returns the `Set-Cookie` values, and which cookies the client holds then
+   * Sets the cookies for a token, and clears the chunks that are no longer needed.
+   * @param parts which cookies the client holds: bit 0 is the name itself, bit n is chunk n
+   * @param text the data as JSON, for the error
+   * @returns the `Set-Cookie` values, and which cookies the client holds afterwards
    * @throws FST_SESSION_TOO_LARGE, before anything is written
    */
   set (reply: FastifyReply, format: CookieFormat, token: string, times: Times, parts: number, text: string): { lines: string[], parts: number } {
@@ -71,27 +71,27 @@ export class CookieJar {
     if (lines === undefined) throw tooLarge(format, token, text)
     const now = (1 << lines.length) - 1
     if ((parts & ~now) !== 0) lines.push(...clearCookies(format, parts & ~now))
-    this.#write(reply, lines)
+    this.write(reply, lines)
     return { lines, parts: now }
   }
 
-  /** Makes the client drop every cookie of the session that it holds. */
+  /** Clears every cookie of the session that the client holds. */
   clear (reply: FastifyReply, format: CookieFormat, parts: number): string[] {
     const lines = clearCookies(format, parts)
-    this.#write(reply, lines)
+    this.write(reply, lines)
     return lines
   }
 
-  /** Says that the answer depends on the session. */
+  /** Adds `Vary: Cookie` where `cacheHeaders` is on. */
   vary (reply: FastifyReply): void {
     if (this.#config.cacheHeaders) varyByCookie(reply)
   }
 
-  /** One `Set-Cookie` per cookie: ours take the place of what others set under these names. */
-  #write (reply: FastifyReply, lines: string[]): void {
+  /** Writes one `Set-Cookie` per cookie, replacing what was set earlier under the same names (RFC 6265, section 4.1.1). */
+  write (reply: FastifyReply, lines: string[], name = this.#config.cookieName): void {
     const before = reply.getHeader('set-cookie')
     if (before !== undefined) {
-      const others = [before as string | string[]].flat().filter(cookie => !isFor(this.#config.cookieName, cookie))
+      const others = [before as string | string[]].flat().filter(cookie => !isFor(name, cookie))
       reply.removeHeader('set-cookie')
       if (others.length > 0) reply.header('set-cookie', others)
     }
@@ -102,7 +102,7 @@ export class CookieJar {
     }
   }
 
-  /** Seconds: the idle timeout, capped by what is left of the absolute one. */
+  /** Max-Age in seconds: the idle timeout, capped by the rest of the absolute timeout. */
   #maxAge (times: Times): number | false {
     if (times.idle === false || (times.idle === undefined && !this.#config.persistent)) return false
     return Math.ceil(this.#times.remaining(times) / 1000)

@@ -1,32 +1,32 @@
-/** How many parts are read, whatever `maxCookies` says today. */
+/** How many parts are read, whatever `maxCookies` is: it may have been higher when the cookie was set. */
 export const MAX_PARTS = 8
 
-/** What stands behind the name in the cookies that carry the parts after the first. */
+/** The name suffixes of the chunks after the first. */
 export const CHUNKS: readonly string[] = Array.from({ length: MAX_PARTS - 1 }, (_, nth) => `.${nth + 1}`)
 
-/** How many cookies of one name are tried. A browser has one per path and domain; more is an attack on our time. */
+/** How many cookies of one name are tried. A browser has one per path and domain; more are an attempt to waste CPU time. */
 const MAX_CANDIDATES = 16
 
-/** The form of the values that are looked for. */
+/** The form of the values to look for. */
 export interface TokenForm {
-  /** What every token begins with */
+  /** The start of every token */
   readonly prefix: string
   isWhole (value: string): boolean
 }
 
 /** The cookies of one name in a request. */
 export interface Found {
-  /** Distinct values to try. Where several came, these have the form of a token, if any of them has */
+  /** Distinct values to try. If several came and any has the form of a token, only those that do */
   readonly candidates: readonly string[]
-  /** Which parts came: bit 0 is the name itself, bit n is chunk n */
+  /** Which parts were sent: bit 0 is the name itself, bit n is chunk n */
   readonly parts: number
-  /** Whether there are more candidates than will be tried */
+  /** Whether there are more candidates than are tried */
   readonly more: boolean
 }
 
 /**
- * Finds every cookie of a name, chunks put together. `@fastify/cookie` keeps one of several cookies with the
- * same name, and not always the one that opens, so the header is read here (RFC 6265, section 5.4).
+ * Finds every cookie of a name and joins its chunks. Of several cookies with the same name, `@fastify/cookie` keeps one, which may
+ * not be the one that opens, so the header is parsed here (RFC 6265, section 5.4).
  */
 export function findCookies (header: string, name: string, form: TokenForm): Found {
   const values: string[][] = []
@@ -40,7 +40,7 @@ export function findCookies (header: string, name: string, form: TokenForm): Fou
     if (part === -1) continue
     const start = part === 0 ? after + 1 : after + 3
     const semicolon = header.indexOf(';', start)
-    // The next cookie starts after this value, which may be long and is not searched.
+    // Skip the value, which may be long: the next cookie starts after it.
     from = semicolon === -1 ? header.length : semicolon
     ;(values[part] ??= []).push(header.slice(start, from).trim())
     parts |= 1 << part
@@ -52,7 +52,7 @@ export function findCookies (header: string, name: string, form: TokenForm): Fou
   return { candidates: candidates.slice(0, MAX_CANDIDATES), parts, more: true }
 }
 
-/** The distinct candidates that have the form of a token; the first one where none has, so that there is a reason. */
+/** The distinct candidates that have the form of a token. If none has, the first one, so that there is a reason to report. */
 function choose (whole: readonly string[], chunks: ReadonlyArray<readonly string[] | undefined>, form: TokenForm): string[] {
   const begun = whole.filter(value => value.startsWith(form.prefix))
   const joined = chunks.length === 0 ? begun : join([...new Set(begun)], chunks, form)
@@ -75,15 +75,15 @@ export function partAt (header: string, at: number): number {
 }
 
 /**
- * Every way to put parts together: one of a name may be a stranger's, and only the MAC can tell.
- * A token that is whole takes no more of them: the chunks next to it are left over from a longer one.
+ * Every way to join the parts: one of several cookies with the same name may belong to another app, and only the MAC can tell.
+ * A complete token takes no chunks: those are left over from a longer token.
  */
 function join (whole: readonly string[], chunks: ReadonlyArray<readonly string[] | undefined>, form: TokenForm): string[] {
   let values = [...whole]
   for (const some of chunks) {
     if (some === undefined) break
     const distinct = [...new Set(some)]
-    // Cookies of one path arrive together, so the nth of each name belong together: those ways come first.
+    // Cookies of one path arrive in the same order, so the nth cookies of each name probably belong together: try those first.
     values = values
       .flatMap((value, nth) => form.isWhole(value) ? [{ value, far: 0 }] : distinct.map((chunk, at) => ({ value: value + chunk, far: Math.abs(at - nth) })))
       .sort((one, other) => one.far - other.far)

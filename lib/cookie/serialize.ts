@@ -3,13 +3,13 @@ import { errors } from '../errors.js'
 import type { CookieAttributes } from './attributes.js'
 import { MAX_PARTS, partAt } from './parse.js'
 
-/** What a browser must store for one cookie: name, value and attributes (RFC 6265, section 6.1). */
+/** The bytes that browsers store for a cookie: name, value and attributes (RFC 6265, section 6.1). */
 const MAX_COOKIE = 4096
 
 /** How the cookies of one response are written. */
 export interface CookieFormat {
   readonly name: string
-  /** The attributes as they stand in `Set-Cookie`, Max-Age apart: they are serialized once, not per response */
+  /** The attributes as in `Set-Cookie`, without Max-Age. Serialized once, not per response */
   readonly attributes: string
   readonly maxCookies: number
 }
@@ -17,7 +17,7 @@ export interface CookieFormat {
 /** `@fastify/cookie`'s `app.serializeCookie`. */
 export type SerializeCookie = FastifyInstance['serializeCookie']
 
-/** Attributes as they stand behind `name=value`. */
+/** The attributes in the form that follows `name=value`. */
 export function serializeAttributes (
   serialize: SerializeCookie, { domain, priority, ...attributes }: CookieAttributes, secure: boolean
 ): string {
@@ -30,7 +30,7 @@ function partName (name: string, part: number): string {
 }
 
 /**
- * The `Set-Cookie` values for a token, over as many cookies as it needs, or `undefined` where it does not fit.
+ * The `Set-Cookie` values for a token, split over as many cookies as needed, or `undefined` if it does not fit.
  * @param maxAge seconds, or `false` for a cookie that ends with the browser
  */
 export function setCookies (format: CookieFormat, token: string, maxAge: number | false): string[] | undefined {
@@ -48,7 +48,7 @@ export function setCookies (format: CookieFormat, token: string, maxAge: number 
   return cookies
 }
 
-/** The `Set-Cookie` values that make the client drop these parts. */
+/** The `Set-Cookie` values that clear these parts. */
 export function clearCookies ({ name, attributes }: CookieFormat, held: number): string[] {
   const cookies: string[] = []
   for (let part = 0; part < MAX_PARTS; part++) {
@@ -58,7 +58,7 @@ export function clearCookies ({ name, attributes }: CookieFormat, held: number):
   return cookies
 }
 
-/** The error for a token that does not fit, with the keys that are to blame. */
+/** The error for a token that does not fit, naming the largest keys. */
 export function tooLarge ({ name, attributes, maxCookies }: CookieFormat, token: string, text: string): Error {
   const data = Object.entries(JSON.parse(text) as object)
   const sizes = data.map(([key, value]) => ({ key, bytes: Buffer.byteLength(JSON.stringify(value)) }))
@@ -67,7 +67,7 @@ export function tooLarge ({ name, attributes, maxCookies }: CookieFormat, token:
   return new errors.FST_SESSION_TOO_LARGE(size, MAX_COOKIE * maxCookies, maxCookies, largest.join(', '))
 }
 
-/** Whether a `Set-Cookie` value is for the name or for one of its parts. */
+/** Whether a `Set-Cookie` value is for the name or one of its chunks. */
 export function isFor (name: string, cookie: string): boolean {
   return cookie.startsWith(name) && partAt(cookie, name.length) !== -1
 }

@@ -19,7 +19,7 @@ export function describe (value: unknown): string {
   return String(value)
 }
 
-/** The error for an option: its name, what is accepted, what was given. */
+/** The error for an option of a wrong type or value: its name, what is accepted, what was given. */
 export function invalid (option: string, accepted: string, given: unknown): Error {
   return new errors.FST_SESSION_INVALID_OPTION(option, `must be ${accepted}; got ${describe(given)}`)
 }

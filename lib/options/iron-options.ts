@@ -20,11 +20,11 @@ const IRON: Record<string, Check | Record<string, Check>> = {
   decode: callable
 }
 
-/** A copy of the parameters, or `undefined` where none is given and the default engine serves. */
+/** A checked copy of the parameters, or `undefined` if none is given, so that the default engine is used. */
 export function parseIron (iron: IronOptions | undefined, keyring: Keyring, interop: false | 'iron' | 'iron-session'): IronOptions | undefined {
   if (iron === undefined) return undefined
   if ('ttl' in Object(iron)) throw refused('iron.ttl', 'set idleTimeout instead')
-  if (interop === 'iron-session') throw refused('iron', 'iron-session knows Iron\'s default parameters only')
+  if (interop === 'iron-session') throw refused('iron', 'iron-session supports Iron\'s default parameters only')
   const copy = parseGroup('iron', iron, IRON) as IronOptions
   for (const group of ['encryption', 'integrity'] as const) {
     const shortest = Math.min(...keyring.all.map(({ [group]: secret }) => typeof secret === 'string' ? secret.length : Infinity))
@@ -32,7 +32,7 @@ export function parseIron (iron: IronOptions | undefined, keyring: Keyring, inte
     if (least > shortest) throw invalid(`iron.${group}.minPasswordlength`, `at most ${shortest}, the length of the shortest secret`, least)
   }
   if (copy.encryption?.algorithm === 'aes-128-ctr' && keyring.all.some(({ encryption }) => typeof encryption !== 'string')) {
-    throw refused('iron.encryption.algorithm', 'aes-128-ctr cannot use a secret of 32 bytes')
+    throw refused('iron.encryption.algorithm', 'aes-128-ctr does not support a raw key of 32 bytes')
   }
   return Object.keys(copy).length === 0 ? undefined : copy
 }

@@ -1,6 +1,8 @@
 import type {
   IronOptions, RevocationCheck, RevocationList, SealerOptions, SessionOptions, SessionStore, StandardSchema
 } from '../../types/index.js'
+import { parseDeviceBound } from '../bound/options.js'
+import type { BoundConfig } from '../bound/options.js'
 import { parseCookieName, parseCookieOptions } from '../cookie/attributes.js'
 import type { CookieAttributes } from '../cookie/attributes.js'
 import { invalid, oneOf, parseBoolean, parseIdleTimeout, parseInteger, parseNames, parseTimeout, refused } from './checks.js'
@@ -11,7 +13,7 @@ import { validate } from '../schema.js'
 import { parseSecrets } from './secrets.js'
 import { canFind, parseStore, STORE_METHODS } from '../store/client.js'
 
-/** What sealing needs to know; made by `parseSealerOptions`. */
+/** The options of sealing, checked and complete. */
 export interface SealerConfig {
   readonly keyring: Keyring
   readonly sessionName: string
@@ -24,9 +26,11 @@ export interface SealerConfig {
   readonly storage: 'cookie' | 'store' | 'overflow'
   readonly interop: false | 'iron' | 'iron-session'
   readonly schema: StandardSchema | undefined
+  /** Whether sessions that are bound to a device are known here */
+  readonly opensBound: boolean
 }
 
-/** The options of a registration, checked and complete. Nothing in it is the caller's own object. */
+/** The options of a registration, checked and complete. Plain objects and arrays of the caller are copied. */
 export interface SessionConfig extends SealerConfig {
   readonly cookieName: string
   readonly cookie: CookieAttributes
@@ -40,14 +44,15 @@ export interface SessionConfig extends SealerConfig {
   readonly isRevoked: RevocationCheck | RevocationList | undefined
   readonly userOf: SessionOptions['userOf']
   readonly maxSessions: number | undefined
+  readonly deviceBound: BoundConfig | undefined
 }
 
 const SEALER_NAMES = ['secret', 'sessionName', 'idleTimeout', 'absoluteTimeout', 'interop', 'iron', 'schema', 'cacheSize']
 export const PLUGIN_NAMES = [
   ...SEALER_NAMES, 'cookieName', 'cookie', 'rolling', 'persistent', 'maxCookies', 'cacheHeaders',
-  'store', 'storage', 'storeTimeout', 'isRevoked', 'userOf', 'maxSessions'
+  'store', 'storage', 'storeTimeout', 'isRevoked', 'userOf', 'maxSessions', 'deviceBound'
 ]
-/** Fastify's own, which it hands on to every plugin. */
+/** Fastify's own options, which it passes to every plugin. */
 const FASTIFY_NAMES = ['prefix', 'logLevel', 'logSerializers']
 
 /** @throws FST_SESSION_SECRET_MISSING, FST_SESSION_SECRET_WEAK, FST_SESSION_INVALID_OPTION */
@@ -56,7 +61,7 @@ export function parseSealerOptions (options: SealerOptions): SealerConfig {
   return Object.freeze(parseSealing(options))
 }
 
-/** @throws what `parseSealerOptions` does, and FST_SESSION_COOKIE_NAME */
+/** @throws FST_SESSION_SECRET_MISSING, FST_SESSION_SECRET_WEAK, FST_SESSION_INVALID_OPTION, FST_SESSION_COOKIE_NAME */
 export function parseSessionOptions (options: SessionOptions): SessionConfig {
   parseNames('options', options, PLUGIN_NAMES, FASTIFY_NAMES)
   const sealing = parseSealing(options)
@@ -65,10 +70,15 @@ export function parseSessionOptions (options: SessionOptions): SessionConfig {
     storeTimeout = 5 // seconds
   } = options
   const storage = parseStorage(options)
+  parseCookieName(cookieName)
+  const attributes = parseCookieOptions(cookieName, cookie)
+  const deviceBound = options.deviceBound === undefined
+    ? undefined
+    : parseDeviceBound(options.deviceBound, cookieName, attributes, sealing.interop)
   return Object.freeze({
     ...sealing,
-    cookieName: parseCookieName(cookieName),
-    cookie: parseCookieOptions(cookieName, cookie),
+    cookieName,
+    cookie: attributes,
     rolling: parseBoolean('rolling', rolling),
     persistent: parseBoolean('persistent', persistent),
     maxCookies: parseInteger('maxCookies', maxCookies, 1, 8),
@@ -78,7 +88,9 @@ export function parseSessionOptions (options: SessionOptions): SessionConfig {
     storeTimeout: parseStoreTimeout(storeTimeout),
     isRevoked: parseRevocation(options.isRevoked),
     userOf: parseUserOf(options, storage),
-    maxSessions: parseMaxSessions(options, storage)
+    maxSessions: parseMaxSessions(options, storage),
+    deviceBound,
+    opensBound: deviceBound !== undefined
   })
 }
 
@@ -108,31 +120,31 @@ function parseMaxSessions ({ maxSessions, userOf, store }: SessionOptions, stora
 function parseStorage ({ store, interop, storage = store === undefined ? 'cookie' : 'store' }: SessionOptions): SealerConfig['storage'] {
   oneOf('cookie', 'store', 'overflow')('storage', storage)
   if (storage === 'cookie' && store !== undefined) {
-    throw refused('storage', 'a store would be left unused. Leave it out, or choose store or overflow')
+    throw refused('storage', 'the store would not be used. Leave `storage` out, or choose store or overflow')
   }
-  if (storage === 'store' && interop === 'iron') throw refused('interop', 'with storage: \'store\' no cookie with data in it is a session')
-  if (storage !== 'cookie' && interop === 'iron-session') throw refused('store', 'iron-session looks for the data in the cookie')
+  if (storage === 'store' && interop === 'iron') throw refused('interop', 'with storage: \'store\', a cookie that holds data is not a session. Use overflow')
+  if (storage !== 'cookie' && interop === 'iron-session') throw refused('store', 'iron-session reads the data from the cookie')
   if (storage !== 'cookie' && store === undefined) throw refused('storage', `${storage} needs a store`)
   return storage
 }
 
-/** Timers know no more than 24 days; an hour is more than any request waits. */
+/** Node's timers are limited to 24 days; no request waits longer than an hour. */
 function parseStoreTimeout (given: number): number {
-  const accepted = 'a number of seconds above 0, 3600 at most'
+  const accepted = 'a number of seconds above 0, at most 3600'
   if (parseTimeout('storeTimeout', given, accepted) > 3600) throw invalid('storeTimeout', accepted, given)
   return given
 }
 
 function parseSchema (given: StandardSchema | undefined): StandardSchema | undefined {
   if (given === undefined) return undefined
-  // Some are functions: arktype's.
+  // Some schemas are functions, arktype's for example.
   if (typeof (Object(given) as Partial<StandardSchema>)['~standard']?.validate !== 'function') {
     throw invalid('schema', 'a Standard Schema (zod, valibot, arktype and others)', given)
   }
   try {
     validate(given, {})
   } catch (error) {
-    // An empty session tells whether it answers at once; what else it makes of it does not matter here.
+    // Validating an empty session shows whether the schema is synchronous. Any other error does not matter here.
     if (error instanceof errors.FST_SESSION_INVALID_OPTION) throw error
   }
   return given
@@ -145,7 +157,7 @@ function parseRevocation (given: SessionOptions['isRevoked']): SessionConfig['is
   return given
 }
 
-/** One that is longer than the absolute timeout was given by mistake; the default gives way to it in silence. */
+/** An explicit value above the absolute timeout is a mistake; the default may exceed a short absolute timeout. */
 function parseIdle ({ idleTimeout }: SealerOptions, absoluteTimeout: number | false): number {
   if (idleTimeout === undefined) return 1_209_600 // seconds: 14 days
   const idle = parseIdleTimeout('idleTimeout', idleTimeout)
@@ -167,7 +179,7 @@ function parseSealing (options: SealerOptions): SealerConfig {
   } = options
   oneOf(false, 'iron', 'iron-session')('interop', interop)
   const keyring = new Keyring(parseSecrets(secret, interop === 'iron-session'), interop !== false)
-  if (typeof sessionName !== 'string' || sessionName === '') throw invalid('sessionName', 'a name', sessionName)
+  if (typeof sessionName !== 'string' || sessionName === '') throw invalid('sessionName', 'a non-empty string', sessionName)
   return {
     keyring,
     sessionName,
@@ -179,6 +191,7 @@ function parseSealing (options: SealerOptions): SealerConfig {
     iron: parseIron(iron, keyring, interop),
     schema: parseSchema(schema),
     cacheSize: parseInteger('cacheSize', cacheSize, 0, 1e7),
-    storage: 'cookie'
+    storage: 'cookie',
+    opensBound: false
   }
 }

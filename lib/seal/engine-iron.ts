@@ -6,18 +6,17 @@ import { expiryOf, hasSaltsFor } from './token.js'
 import type { Token } from './token.js'
 
 /**
- * iron-webcrypto is ESM only, and few apps need it: it is loaded by the first seal that does. `import()` works on every Node that is
- * supported, where `require` of an ES module does not.
+ * iron-webcrypto is ESM-only and few apps need it, so the first seal loads it. `import()` works on every supported version of Node;
+ * `require` of an ES module does not.
  */
 const load = (): Promise<typeof import('iron-webcrypto', { with: { 'resolution-mode': 'import' } })> => import('iron-webcrypto')
 
 const asIs = (text: unknown): string => text as string
 
 /**
- * Any other parameter of the Iron protocol, on iron-webcrypto, whose work is off the event loop.
+ * Supports every parameter of the Iron protocol through iron-webcrypto, which works off the event loop.
  *
- * The app's `encode` and `decode` are called here and not by iron-webcrypto, so that an error of theirs is
- * never taken for a forged seal.
+ * The app's `encode` and `decode` are called here and not by iron-webcrypto, so that their errors are not taken for a forged seal.
  */
 export class IronEngine implements Engine {
   readonly sync = false
@@ -74,7 +73,7 @@ export class IronEngine implements Engine {
       ...given,
       encryption: { ...defaults.encryption, ...given.encryption },
       integrity: { ...defaults.integrity, ...given.integrity },
-      // The expiry is checked above this engine, once the MAC has held.
+      // SessionSealer checks the expiry, after the MAC.
       timestampSkewSec: Infinity,
       encode: asIs,
       decode: asIs

@@ -10,14 +10,14 @@ import type { Token } from './token.js'
 /** An epoch ends after an hour or 2^20 seals, whichever comes first. */
 const EPOCH_MS = 3_600_000
 const EPOCH_SEALS = 2 ** 20
-/** Pairs of derived keys kept per secret: one per epoch of every node that seals with it. */
+/** How many pairs of derived keys are kept per secret. Each node needs one per epoch. */
 const DERIVED = 256
 
-/** The salts that this process seals with for a while, and the keys that they give. */
+/** The salts that this process currently seals with, and the keys derived with them. */
 interface Epoch {
-  /** What stands before the IV */
+  /** The token up to the IV */
   readonly prefix: string
-  /** What stands between the expiry and the MAC */
+  /** The token between the expiry and the MAC */
   readonly suffix: string
   readonly cipher: CipherKey
   readonly integrity: MacKey
@@ -25,7 +25,7 @@ interface Epoch {
   seals: number
 }
 
-/** The keys that one secret gives with one pair of salts. */
+/** The keys derived from one secret with one pair of salts. */
 class SaltedKeys {
   readonly encryptionSalt: string
   readonly integritySalt: string
@@ -40,7 +40,7 @@ class SaltedKeys {
     this.integrity = new MacKey(derive(integrity, integritySalt))
   }
 
-  /** Derived when it is first asked for: a forged seal never gets that far. */
+  /** Derived at first use, because a forged seal never gets that far. */
   get cipher (): CipherKey {
     this.#cipher ??= new CipherKey(derive(this.#encryption, this.encryptionSalt))
     return this.#cipher
@@ -55,16 +55,16 @@ function derive (secret: SecretValue, salt: string): Uint8Array {
   return typeof secret === 'string' ? pbkdf2Sync(secret, salt, 1, 32, 'sha1') : secret
 }
 
-/** A raw key has none. */
+/** 256 bits for a string, none for a raw key. */
 function newSalt (secret: SecretValue): string {
   return typeof secret === 'string' ? randomBytes(32).toString('hex') : ''
 }
 
-/** One secret, and the keys derived from it for the salts of other nodes and epochs. */
+/** One secret, and the keys derived from it with the salts of other nodes and epochs. */
 class KeySchedule {
   readonly key: Key
   readonly #known = new Lru<SaltedKeys>(DERIVED)
-  // Most seals are of one epoch, and comparing two salts costs less than looking one up.
+  // Most seals belong to one epoch, and comparing two salts is cheaper than a look-up.
   #last: SaltedKeys | undefined
 
   constructor (key: Key) {
@@ -77,7 +77,7 @@ class KeySchedule {
     return known?.fit(encryptionSalt, integritySalt) ? known : new SaltedKeys(this.key, encryptionSalt, integritySalt)
   }
 
-  /** For keys of verified seals alone, so that a stranger's salts cannot push others out. */
+  /** Call it only for keys of verified seals, so that forged salts cannot evict others. */
   keep (keys: SaltedKeys): void {
     if (keys === this.#last) return
     this.#last = keys
@@ -85,8 +85,8 @@ class KeySchedule {
   }
 
   /**
-   * Salts feed the key derivation alone; what CBC needs fresh is the IV. So a process draws its salts and
-   * derives its keys once an epoch, not with every seal.
+   * The salts only feed the key derivation, and CBC needs a fresh IV, not a fresh salt. So a process draws its salts and derives its
+   * keys once per epoch, not once per seal.
    */
   epoch (): Epoch {
     const keys = new SaltedKeys(this.key, newSalt(this.key.encryption), newSalt(this.key.integrity))
@@ -102,7 +102,7 @@ class KeySchedule {
   }
 }
 
-/** Iron's default parameters (aes-256-cbc, sha256, one iteration, 256 bits of salt) on node:crypto, at once. */
+/** Iron's default parameters (aes-256-cbc, sha256, one iteration, 256-bit salts) on node:crypto, synchronously. */
 export class NodeEngine implements Engine {
   readonly sync = true
   readonly #keyring: Keyring
@@ -117,7 +117,7 @@ export class NodeEngine implements Engine {
 
   seal (text: string, expiresAt: number): string {
     const age = Date.now() - this.#epoch.born
-    // A clock that was set back ends an epoch too, or it could last for ever.
+    // A clock that was set back also ends the epoch; otherwise it could last forever.
     if (this.#epoch.seals === EPOCH_SEALS || age >= EPOCH_MS || age < 0) this.#epoch = this.#newEpoch()
     const epoch = this.#epoch
     epoch.seals++
@@ -126,13 +126,13 @@ export class NodeEngine implements Engine {
   }
 
   open (token: Token): Opened {
-    // 1. Which secrets can it be? A known id names one, no id means any, an unknown one none.
+    // 1. Choose the secrets: the one with this id, or all of them if the seal has no id.
     const candidates = this.#keyring.candidates(token.id)
     let reason: 'malformed' | 'tampered' = 'malformed'
     for (const key of candidates) {
       if (!hasSaltsFor(key, token)) continue
       const schedule = this.#schedules.get(key)!
-      // 2. The MAC comes first: nothing is decrypted before it holds.
+      // 2. Verify the MAC. Nothing is decrypted before.
       const keys = schedule.keys(token)
       reason = 'tampered'
       if (!keys.integrity.verify(token.signed, token.mac)) continue

@@ -3,13 +3,13 @@ import type { MaybePromise } from '../then.js'
 import type { Key } from './keyring.js'
 import type { Token } from './token.js'
 
-/** What an engine makes of a token: the sealed text, or why it did not open. */
+/** The result of opening a token: the sealed text, or why it did not open. */
 export type Opened =
   { ok: true, text: string, key: Key, expiresAt: number } | { ok: false, reason: SessionReason }
 
-/** Seals text and opens tokens; one on node:crypto, one on iron-webcrypto. */
+/** Seals text and opens tokens. `NodeEngine` uses node:crypto, `IronEngine` iron-webcrypto. */
 export interface Engine {
-  /** Whether it answers synchronously; otherwise with promises */
+  /** Whether it returns values; otherwise it returns promises */
   readonly sync: boolean
   /** @param expiresAt milliseconds since 1970 */
   seal (text: string, expiresAt: number): MaybePromise<string>

@@ -1,26 +1,26 @@
 import { createHmac } from 'node:crypto'
 import type { SecretValue, SessionReason } from '../../types/index.js'
 
-/** One secret under the id that its seals carry. Bytes are the raw key, a string goes through PBKDF2. */
+/** One secret under the id that its seals carry. Bytes are the raw key; keys are derived from a string with PBKDF2. */
 export interface Key {
   readonly id: string
   /** Whether the id is derived, because the app gave none */
   readonly nameless?: true
   /** The secret that encrypts */
   readonly encryption: SecretValue
-  /** The secret of the MAC: the same one, unless the app gave two */
+  /** The secret for the MAC: the same one, unless the app gave two */
   readonly integrity: SecretValue
 }
 
-/** The secrets of one registration: the newest seals, all of them unseal. */
+/** The secrets of one registration: the newest seals, all unseal. */
 export class Keyring {
   readonly newest: Key
   readonly all: readonly Key[]
   readonly #nameless: readonly Key[]
-  // A Map, so that an id such as `__proto__` finds nothing.
+  // A Map, because ids come from cookies: `__proto__` must find nothing.
   readonly #byId: Map<string, readonly Key[]>
 
-  /** @param open whether a secret without an id of its own may open seals of any id, as Iron has it for a plain password */
+  /** @param open whether a secret without a given id opens seals with any id, as a plain password does in Iron */
   constructor (keys: readonly [Key, ...Key[]], open = false) {
     this.newest = keys[0]
     this.all = keys
@@ -28,7 +28,7 @@ export class Keyring {
     this.#byId = new Map(keys.map(key => [key.id, [key]]))
   }
 
-  /** The keys that may open a seal with this id; every key where it has none. */
+  /** The keys that may open a seal with this id; every key if the seal has none. */
   candidates (id: string): readonly Key[] {
     if (id === '') return this.all
     const named = this.#byId.get(id) ?? []
@@ -53,7 +53,7 @@ export function fingerprint (encryption: SecretValue, integrity: SecretValue): s
   return hmac.digest('hex').slice(0, 10)
 }
 
-/** What documentations of session packages show as a secret: everybody knows these. */
+/** Example secrets from the documentation of session packages, which are publicly known. */
 const EXAMPLES: ReadonlySet<string> = new Set([
   'some_not_random_password_that_is_at_least_32_characters',
   'complex_password_at_least_32_characters_long',
@@ -64,12 +64,12 @@ const EXAMPLES: ReadonlySet<string> = new Set([
   '!wsYhFA*C2U6nz=Bu^%A@^F#SF3&kSR6'
 ])
 
-/** A text with fewer different characters than this is a repetition, not a secret. */
+/** A string with fewer different characters than this is a repetition, not a secret. */
 const MIN_VARIETY = 5
 
 /**
- * Why a secret of the right length can be guessed all the same, or `undefined`. This finds slips, not every
- * weak secret: how random a text is cannot be seen from the text.
+ * Why a secret of sufficient length is still guessable, or `undefined`. This catches mistakes, not every weak secret: a string does
+ * not show how random it is.
  */
 export function guessable (secret: SecretValue): string | undefined {
   if (typeof secret !== 'string') {
@@ -77,5 +77,5 @@ export function guessable (secret: SecretValue): string | undefined {
   }
   const variety = new Set(secret).size
   if (variety < MIN_VARIETY) return `a repetition of ${variety === 1 ? 'one character' : `${variety} characters`}`
-  return EXAMPLES.has(secret.trim()) ? 'an example from a documentation' : undefined
+  return EXAMPLES.has(secret.trim()) ? 'an example from documentation' : undefined
 }

@@ -1,8 +1,8 @@
 /**
- * A map that holds at most `size` entries and forgets those that were not used lately.
+ * A map of at most `size` entries that evicts those not used recently.
  *
- * Two generations instead of a list in order of use: a hit in the young one writes nothing, and whole
- * generations are dropped at once. An entry that is used survives; which idle one goes first is approximate.
+ * It has two generations instead of a list in order of use: a hit in the young generation writes nothing, and the old one is dropped
+ * as a whole. An entry in use survives; the order in which idle entries are evicted is approximate.
  */
 export class Lru<Value> {
   readonly #half: number
@@ -39,8 +39,8 @@ export class Lru<Value> {
 }
 
 /**
- * Tells whether a token was met before, as far back as a table of numbers reaches. What comes only once is not
- * worth an entry: keeping it alive costs the garbage collector more than unsealing it again.
+ * Remembers recent tokens, approximately, in a table of numbers. A token that is seen only once is not worth a cache entry: keeping
+ * it alive costs the garbage collector more than unsealing it again.
  */
 export class Doorkeeper {
   readonly #marks: Int32Array
@@ -50,7 +50,10 @@ export class Doorkeeper {
     this.#marks = new Int32Array(2 ** Math.ceil(Math.log2(Math.max(size, 1))))
   }
 
-  /** @param token its last characters are of a MAC, which nobody can choose, so they are its hash */
+  /**
+   * Returns whether the token was seen before, and remembers it.
+   * @param token ends in a MAC, whose characters nobody can choose, so they serve as its hash
+   */
   before (token: string): boolean {
     let mark = 1
     for (let at = token.length - 8; at < token.length; at++) mark = Math.imul(mark, 31) + token.charCodeAt(at) | 0

@@ -7,7 +7,7 @@ const HASH_BLOCK = 64
 const DIGEST = 32
 const SCRATCH = 32 * 1024
 
-// Reused by every call here, none of which waits: nothing in it outlives the call that fills it.
+// Shared by all calls here, which are synchronous. Nothing in it outlives the call that fills it.
 const scratch = Buffer.allocUnsafeSlow(SCRATCH)
 const claimed = Buffer.allocUnsafeSlow(DIGEST)
 const computed = Buffer.allocUnsafeSlow(DIGEST)
@@ -16,21 +16,21 @@ function workspace (size: number): Buffer {
   return size <= SCRATCH ? scratch : Buffer.allocUnsafe(size)
 }
 
-/** AES-256-CBC under one key, its parts as base64url. */
+/** AES-256-CBC with one key. IV and ciphertext are base64url. */
 export class CipherKey {
   readonly #bytes: Uint8Array
   #cipher: Cipher | undefined
   #decipher: Decipher | undefined
 
-  /** @param bytes 32 of them */
+  /** @param bytes the key, 32 bytes */
   constructor (bytes: Uint8Array) {
     this.#bytes = bytes
   }
 
   /**
-   * Gives `iv*ciphertext`. One random block goes through the cipher before the padded text, so the first
-   * block that comes out is an IV that nobody can predict (RFC 4346, section 6.2.3.2, way 2b), and one cipher
-   * object serves every seal: making one costs several times what using it does.
+   * Returns `iv*ciphertext`. One random block is encrypted before the padded text, so that the first block of the output is an
+   * unpredictable IV (RFC 4346, section 6.2.3.2, variant 2b) and one cipher object serves every seal: creating a cipher costs several
+   * times what using it does.
    */
   encrypt (text: string): string {
     const input = workspace(text.length * 3 + 2 * BLOCK)
@@ -43,14 +43,14 @@ export class CipherKey {
     return `${output.toString('base64url', 0, BLOCK)}*${output.toString('base64url', BLOCK)}`
   }
 
-  /** The text behind an IV and a ciphertext, or `undefined` where they are no whole, padded blocks. */
+  /** Decrypts. Returns `undefined` if the ciphertext is not made of whole blocks, or its padding is wrong. */
   decrypt (iv: string, ciphertext: string): string | undefined {
     const input = workspace(ciphertext.length + BLOCK)
     input.write(iv, 'base64url')
     const end = BLOCK + input.write(ciphertext, BLOCK, 'base64url')
     if (end % BLOCK !== 0) return undefined
     this.#decipher ??= createDecipheriv('aes-256-cbc', this.#bytes, randomBytes(BLOCK)).setAutoPadding(false)
-    // The IV goes in as if it were ciphertext: what comes out for it is noise, what comes after it is the text.
+    // The IV is decrypted like ciphertext. Its output is noise; the text follows it.
     const output = this.#decipher.update(input.subarray(0, end))
     const padding = output[end - 1]!
     if (padding === 0 || padding > BLOCK) return undefined
@@ -59,12 +59,12 @@ export class CipherKey {
   }
 }
 
-/** HMAC-SHA-256 (RFC 2104) under one key: two one-shot digests over pads that are prepared once. */
+/** HMAC-SHA-256 (RFC 2104) with one key: two one-shot digests over pads prepared once. */
 export class MacKey {
   readonly #innerPad = Buffer.alloc(HASH_BLOCK, 0x36)
   readonly #outer = Buffer.alloc(HASH_BLOCK + DIGEST, 0x5c)
 
-  /** @param bytes up to 64; longer keys would have to be hashed first */
+  /** @param bytes the key, at most 64 bytes: longer keys would have to be hashed first */
   constructor (bytes: Uint8Array) {
     bytes.forEach((byte, at) => {
       this.#innerPad[at]! ^= byte
@@ -72,7 +72,7 @@ export class MacKey {
     })
   }
 
-  /** The MAC of an ASCII text, as 43 characters of base64url. */
+  /** The MAC of an ASCII string, as 43 characters of base64url. */
   mac (text: string): string {
     this.#hashInner(text)
     return hash('sha256', this.#outer, 'base64url')
@@ -89,7 +89,7 @@ export class MacKey {
     return timingSafeEqual(claimed, computed)
   }
 
-  // A digest as a string costs half of one in a Buffer, which has to be made for it.
+  // A digest as a string costs half as much as one in a new Buffer.
   #hashInner (text: string): void {
     const input = workspace(HASH_BLOCK + text.length)
     this.#innerPad.copy(input)

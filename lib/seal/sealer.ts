@@ -20,20 +20,20 @@ import { IronEngine } from './engine-iron.js'
 import { NodeEngine } from './engine-node.js'
 import { parseToken } from './token.js'
 
-/** A verified token: what the cache remembers. */
+/** A verified token, as the cache keeps it. */
 export interface Verified {
   readonly token: string
   readonly envelope: Envelope
   /** The seal's own expiry in milliseconds since 1970; Infinity for a seal without one */
   readonly expiresAt: number
-  /** Whether it is to be sealed anew: an older secret than the newest sealed it, or it is in another format than ours */
+  /** Whether to seal it again: it was sealed with an older secret, or it is in another format than ours */
   readonly stale: boolean
 }
 
 /**
- * A token's session. `data` is parsed anew every time and belongs to the caller. Where there is an entry in the store, `raw` is what
- * the store returned, and `sealIdle` the session's own idle timeout when its cookie was sealed: the entry may have changed it since.
- * `seenAt` is when the entry was written, in milliseconds since 1970, where sessions are listed.
+ * A token's session. `data` is parsed for each call and belongs to the caller. If there is an entry in the store, `raw` is what the
+ * store returned, and `sealIdle` the session's own idle timeout when its cookie was sealed, which the entry may have changed since.
+ * `seenAt` is when the entry was written, in milliseconds since 1970, if sessions are listed.
  */
 export type Loaded =
   { ok: true, verified: Verified, data: object, entry?: { raw: string, sealIdle: Idle, seenAt: number | undefined } } |
@@ -42,9 +42,9 @@ export type Loaded =
 /** Characters of base64url */
 const MAC_LENGTH = 43
 
-/** Envelopes in tokens: an engine, the times to check, and a cache of what was verified before. */
+/** Seals envelopes into tokens and opens them, with one engine, checks of the times, and a cache of verified tokens. */
 export class SessionSealer {
-  /** Whether it answers synchronously */
+  /** Whether it returns values; otherwise it returns promises */
   readonly sync: boolean
   readonly times: Lifetimes
   readonly #config: SealerConfig
@@ -64,7 +64,7 @@ export class SessionSealer {
 
   seal (envelope: Envelope): MaybePromise<string> {
     const expiresAt = Math.ceil(this.times.now() + this.times.idleTimeout(envelope.idle))
-    // Beside it there is no other engine than the one that answers at once.
+    // With this option the engine is always the synchronous one.
     if (this.#config.interop === 'iron-session') {
       return this.#engine.seal(encodeBare(this.#config.sessionName, envelope), expiresAt) as string + VERSION_SUFFIX
     }
@@ -85,6 +85,17 @@ export class SessionSealer {
     return then(opened, opened => this.#accept(text, opened))
   }
 
+  /** Seals a text that is no session's, with its exact expiry in milliseconds since 1970. */
+  sealText (text: string, expiresAt: number): MaybePromise<string> {
+    return this.#engine.seal(text, expiresAt)
+  }
+
+  /** Opens any token that one of the secrets has sealed. Its expiry is for the caller to check. */
+  openText (text: string): MaybePromise<Opened> {
+    const token = parseToken(text)
+    return token === undefined ? { ok: false, reason: 'malformed' } : this.#engine.open(token)
+  }
+
   #accept (text: string, opened: Opened): Loaded {
     if (!opened.ok) return opened
     const decoded = this.#decode(opened.text, text)
@@ -95,7 +106,7 @@ export class SessionSealer {
     if (findReservedKey(data) !== undefined) return { ok: false, reason: 'invalid' }
     const stale = opened.key !== this.#config.keyring.newest || decoded.converted
     const verified = { token: text, envelope, expiresAt: opened.expiresAt, stale }
-    // By the MAC, which is a tenth of the token to hash; the whole token is compared when it is found.
+    // The key is the MAC, because hashing the whole token costs ten times as much; `unseal` compares the whole token.
     if (this.#met.before(text)) this.#cache.set(text.slice(-MAC_LENGTH), verified)
     return this.#judge(verified, data)
   }
@@ -113,8 +124,9 @@ export class SessionSealer {
     }
   }
 
-  /** A cookie without data is for a store to tell; where every session is in the store, one with data was never one of them. */
-  #misplaced ({ stored }: Envelope): SessionReason | undefined {
+  /** Rejects a seal that points to a store which the app does not have, and one with data where all data is in the store. */
+  #misplaced ({ stored, binding }: Envelope): SessionReason | undefined {
+    if (binding !== undefined && !this.#config.opensBound) return 'foreign'
     switch (this.#config.storage) {
       case 'cookie': return stored ? 'foreign' : undefined
       case 'store': return stored ? undefined : 'not-stored'
@@ -122,7 +134,7 @@ export class SessionSealer {
     }
   }
 
-  /** The times are checked at every use, whether the token was remembered or not. */
+  /** Checks the times, for cached tokens too. */
   #judge (verified: Verified, data: object | undefined): Loaded {
     const { envelope, expiresAt } = verified
     const now = this.times.now()
@@ -135,10 +147,9 @@ export class SessionSealer {
   }
 
   /**
-   * What the app's schema makes of data, `undefined` where it does not fit. Not an object that the schema may hand out again,
-   * and the data itself where nothing but the order of its keys has changed: a mere read saves nothing.
-   * @throws FST_SESSION_INVALID_OPTION for a schema that answers with a promise, FST_SESSION_NOT_SERIALIZABLE for one that
-   * gives what cannot be kept
+   * The data as the app's schema returns it, or `undefined` if it does not fit. The result is a copy, because a schema may return the
+   * same object again, or the data itself if only the order of its keys has changed, so that reading alone saves nothing.
+   * @throws FST_SESSION_INVALID_OPTION if the schema returns a promise, FST_SESSION_NOT_SERIALIZABLE if it returns what JSON cannot hold
    */
   fit (data: object): object | undefined {
     const { schema } = this.#config
@@ -150,7 +161,7 @@ export class SessionSealer {
   }
 }
 
-/** `seal` and `unseal` for people: any data, any string. With a store, `keep` makes the entry, and `open` looks it up. */
+/** The public `seal` and `unseal`, which take any data and any string. With a store, `keep` creates the entry and `open` looks it up. */
 export function forData (
   sealer: SessionSealer,
   keep: (envelope: Envelope) => MaybePromise<string> = envelope => sealer.seal(envelope),
@@ -158,7 +169,7 @@ export function forData (
 ): Sealer {
   return {
     async seal (data, { idleTimeout } = {}) {
-      if (!isDictionary(data)) throw new errors.FST_SESSION_NOT_SERIALIZABLE('session', 'no object of keys and values')
+      if (!isDictionary(data)) throw new errors.FST_SESSION_NOT_SERIALIZABLE('session', 'not an object')
       const idle = idleTimeout === undefined ? undefined : parseIdleTimeout('idleTimeout', idleTimeout)
       return await keep({ id: randomId(), createdAt: sealer.times.now(), idle, text: serialize(data), stored: false })
     },
@@ -166,6 +177,8 @@ export function forData (
       const loaded = typeof token === 'string' ? await open(token) : malformed
       if (!loaded.ok) return loaded
       const { envelope, expiresAt } = loaded.verified
+      // A token alone does not show that its device is there.
+      if (envelope.binding !== undefined) return { ok: false, reason: 'unproven' }
       return { ok: true, data: loaded.data, info: sealer.times.describe(envelope, expiresAt, null, false) }
     }
   }
@@ -174,7 +187,7 @@ export function forData (
 const malformed = { ok: false, reason: 'malformed' } as const
 
 /**
- * Seals and unseals sessions without Fastify: for a script, a worker, a test, another framework.
+ * Creates a sealer, which seals and unseals sessions without Fastify: in a script, a worker, a test or another framework.
  *
  * @throws FST_SESSION_SECRET_MISSING, FST_SESSION_SECRET_WEAK, FST_SESSION_INVALID_OPTION
  * @example

@@ -2,25 +2,25 @@ import { VERSION_SUFFIX } from './interop.js'
 import type { SecretValue } from '../../types/index.js'
 import type { Key } from './keyring.js'
 
-/** The parts of `Fe26.2*id*saltE*iv*ciphertext*expiry*saltI*mac`, as text. */
+/** The parts of `Fe26.2*id*saltE*iv*ciphertext*expiry*saltI*mac`, as strings. */
 export interface Token {
   id: string
   encryptionSalt: string
   iv: string
   ciphertext: string
-  /** Milliseconds since 1970, or '' for a seal that does not expire */
+  /** Milliseconds since 1970, or `''` for a seal that does not expire */
   expiry: string
   integritySalt: string
   mac: string
-  /** What the MAC is over: all but the last two parts */
+  /** What the MAC covers: all but the last two parts */
   signed: string
 }
 
-// 16 bytes of IV end in a character with four spare bits, 32 bytes of MAC in one with two: in canonical
-// base64url (RFC 4648, section 3.5) those bits are zero.
+// The last character of the 16-byte IV has four unused bits, that of the 32-byte MAC two. They must be zero, as in canonical
+// base64url (RFC 4648, section 3.5).
 const form = /^Fe26\.2\*(\w*)\*([\da-f]*)\*([\w-]{21}[AQgw])\*([\w-]+)\*((?:[1-9]\d*)?)\*([\da-f]*)\*([\w-]{42}[AEIMQUYcgkosw048])$/
 
-/** Takes a token to pieces, or gives `undefined` where it does not have the form of a seal. */
+/** Splits a token into its parts. Returns `undefined` if it does not have the form of a seal. */
 export function parseToken (text: string): Token | undefined {
   const parts = form.exec(text)
   if (parts === null) return undefined
@@ -56,7 +56,7 @@ function isRaw (secret: SecretValue): boolean {
   return typeof secret !== 'string'
 }
 
-/** When a token expires, in milliseconds since 1970; never is Infinity. */
+/** When a token expires, in milliseconds since 1970; Infinity if it does not. */
 export function expiryOf (token: Token): number {
   return token.expiry === '' ? Infinity : Number(token.expiry)
 }

@@ -17,6 +17,20 @@ import { Identity, SessionState } from './state.js'
 import { UnknownKeys } from './unknown-keys.js'
 import { openUnread } from './unread.js'
 
+/** Decides whether a session may be used in a request: one that is bound to a device needs its proof. */
+export type Admit = (session: Identity, data: object, request: FastifyRequest, deadline: Deadline | undefined) => MaybePromise<boolean>
+
+/** The search for a request's session among its cookies. */
+interface Search {
+  readonly request: FastifyRequest
+  readonly found: Found
+  /** Why the cookies that were tried are no session */
+  readonly reasons: SessionReason[]
+  readonly deadline: Deadline | undefined
+  /** The first session that opened without the proof that it needs: another cookie may hold one that does not need it */
+  unproven: Identity | undefined
+}
+
 const NONE: Found = { candidates: [], parts: 0, more: false }
 
 /** Cookie header → candidates → unseal → look up → session. */
@@ -25,25 +39,29 @@ export class Loader {
   readonly #sealer: SessionSealer
   readonly #keeper: Keeper | undefined
   readonly #unknownKeys = new UnknownKeys()
+  readonly #admit: Admit | undefined
 
-  constructor (config: SessionConfig, sealer: SessionSealer, keeper: Keeper | undefined) {
+  /** @param admit asks for the proof of bound sessions */
+  constructor (config: SessionConfig, sealer: SessionSealer, keeper: Keeper | undefined, admit?: Admit) {
     this.#config = config
     this.#sealer = sealer
     this.#keeper = keeper
+    this.#admit = admit
   }
 
   /** The session of a request. The first cookie that opens wins; where a store fails, the session stands for its error. */
   load (request: FastifyRequest): MaybePromise<SessionState> {
     const header = request.raw.headers.cookie
     const found = header === undefined ? NONE : findCookies(header, this.#config.cookieName, tokenForm)
-    if (found.candidates.length === 0) return this.#start(found, [])
+    const search: Search = { request, found, reasons: [], deadline: undefined, unproven: undefined }
+    if (found.candidates.length === 0) return this.#start(search)
     if (this.#keeper === undefined) {
-      const state = this.#try(request, found, 0, [], undefined)
+      const state = this.#try(search, 0)
       return state instanceof Promise ? state.catch((error: unknown) => openUnread(this.#arrive(found, undefined, false, null), [], error)) : state
     }
     const deadline = new Deadline(this.#config.storeTimeout)
     return deadline
-      .bound(async () => await this.#try(request, found, 0, [], deadline))
+      .bound(async () => await this.#try({ ...search, deadline }, 0))
       .catch(async (error: unknown) => {
         const [session, ...others] = await this.#unsealAll(found)
         return openUnread(this.#arrive(found, session, false, null), others, error)
@@ -75,8 +93,8 @@ export class Loader {
   async #lookUp (
     { verified, data }: Loaded & { ok: true }, keeper: Keeper, request: FastifyRequest | undefined, deadline: Deadline
   ): Promise<Loaded> {
-    const { id, createdAt, idle, kept } = this.#identify(verified)
-    const found = await keeper.find({ id, createdAt, idle, kept: kept! }, verified.expiresAt, request, deadline)
+    const { id, createdAt, idle, kept, binding } = this.#identify(verified)
+    const found = await keeper.find({ id, createdAt, idle, kept: kept!, binding }, verified.expiresAt, request, deadline)
     if (!found.ok) return found
     const { entry, raw, seenAt } = found
     if (entry === undefined) return { ok: true, verified, data }
@@ -89,45 +107,60 @@ export class Loader {
     return { ok: true, verified: { ...verified, envelope, stale }, data: fitting, entry: { raw: raw!, sealIdle: verified.envelope.idle, seenAt } }
   }
 
-  #try (
-    request: FastifyRequest, found: Found, nth: number, reasons: SessionReason[], deadline: Deadline | undefined
-  ): MaybePromise<SessionState> {
+  #try (search: Search, nth: number): MaybePromise<SessionState> {
+    const { request, found, deadline } = search
     const token = found.candidates[nth]
-    if (token === undefined) return this.#start(found, reasons)
+    if (token === undefined) return this.#start(search)
     return then(this.open(token, request, deadline), loaded => {
-      const { sessionName } = this.#config
-      if (loaded.ok) {
-        this.#unknownKeys.opened()
-        const { id, text } = loaded.verified.envelope
-        if (listens('loaded')) tell('loaded', sessionName, request, { id, bytes: Buffer.byteLength(text) })
-        return Session.open(this.#arrive(found, this.#identify(loaded.verified, loaded.entry), false, null), loaded.data)
-      }
-      const { reason } = loaded
-      reasons.push(reason)
-      if (listens('rejected')) tell('rejected', sessionName, request, { reason })
-      request.log.debug({ sessionName, reason }, 'session cookie rejected')
-      // Once per request, however many cookies it brings.
-      if (nth === 0 && reason === 'unknown-key') this.#unknownKeys.rejected(sessionName, request)
-      return this.#try(request, found, nth + 1, reasons, deadline)
+      if (!loaded.ok) return this.#reject(search, nth, loaded.reason)
+      this.#unknownKeys.opened()
+      const session = this.#identify(loaded.verified, loaded.entry)
+      if (this.#admit === undefined) return this.#take(search, session, loaded)
+      return then(this.#admit(session, loaded.data, request, deadline), isAdmitted => {
+        if (isAdmitted) return this.#take(search, session, loaded)
+        search.unproven ??= session
+        return this.#reject(search, nth, 'unproven')
+      })
     })
   }
 
+  #take ({ request, found }: Search, session: Identity, { verified, data }: Loaded & { ok: true }): SessionState {
+    const { id, text } = verified.envelope
+    if (listens('loaded')) tell('loaded', this.#config.sessionName, request, { id, bytes: Buffer.byteLength(text) })
+    return Session.open(this.#arrive(found, session, false, null), data)
+  }
+
+  #reject (search: Search, nth: number, reason: SessionReason): MaybePromise<SessionState> {
+    const { sessionName } = this.#config
+    search.reasons.push(reason)
+    if (listens('rejected')) tell('rejected', sessionName, search.request, { reason })
+    search.request.log.debug({ sessionName, reason }, 'session cookie rejected')
+    // Once per request, however many cookies it brings.
+    if (nth === 0 && reason === 'unknown-key') this.#unknownKeys.rejected(sessionName, search.request)
+    return this.#try(search, nth + 1)
+  }
+
   /** A session that starts empty. */
-  #start (found: Found, reasons: readonly SessionReason[]): SessionState {
+  #start ({ found, reasons, unproven }: Search): SessionState {
+    if (unproven !== undefined) return Session.open(this.#arrive(found, undefined, false, 'unproven', unproven), {})
     // An untried cookie may be valid, so clear none.
     const isRejected = reasons.length > 0 && !found.more && reasons.every(reason => onRejection[reason] === 'clear')
     return Session.open(this.#arrive(found, undefined, isRejected, reasons[0] ?? 'absent'), {})
   }
 
   #identify ({ envelope, expiresAt, stale }: Verified, entry?: (Loaded & { ok: true })['entry']): Identity {
-    const { id, createdAt, text, idle, stored, entryUntil } = envelope
+    const { id, createdAt, text, idle, stored, entryUntil, binding } = envelope
     const sealIdle = entry === undefined ? idle : entry.sealIdle
     // A seal that never expires says nothing of when it was made.
     const sealedAt = expiresAt - this.#sealer.times.idleTimeout(sealIdle)
-    return new Identity('cookie', createdAt, id, { text, idle, stored, entryUntil, raw: entry?.raw, seenAt: entry?.seenAt, expiresAt, sealedAt, isStale: stale })
+    const session = new Identity('cookie', createdAt, id, { text, idle, stored, entryUntil, raw: entry?.raw, seenAt: entry?.seenAt, expiresAt, sealedAt, isStale: stale })
+    session.binding = binding
+    return session
   }
 
-  #arrive ({ parts }: Found, session: Identity | undefined, isRejected: boolean, reason: SessionReason | null): SessionState {
-    return new SessionState(this.#config, this.#sealer.times, { parts, isRejected, reason, session })
+  #arrive (
+    { parts }: Found, session: Identity | undefined, isRejected: boolean, reason: SessionReason | null, unproven?: Identity
+  ): SessionState {
+    return new SessionState(this.#config, this.#sealer.times, { parts, isRejected, reason, session, unproven })
   }
 }

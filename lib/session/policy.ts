@@ -13,7 +13,9 @@ export const onRejection: Readonly<Record<SessionReason, 'keep' | 'clear'>> = {
   // The answer may reach the browser after that of the login which replaced the session.
   revoked: 'keep',
   'not-stored': 'keep',
-  invalid: 'clear'
+  invalid: 'clear',
+  // The browser may refresh its proof; the session is not over.
+  unproven: 'keep'
 }
 
 /** What the app has asked of a session since it was loaded or saved, besides changes of its data. */
@@ -22,8 +24,11 @@ export type Status = 'unmodified' | 'touched' | 'regenerated' | 'destroyed'
 /** What a request knows of its session when it is to be saved. */
 export interface Facts {
   readonly status: Status
-  /** `gone`: another request has ended it. `unread`: it could not be loaded */
-  readonly standing: 'live' | 'gone' | 'unread'
+  /**
+   * `gone`: another request has ended it. `unread`: it could not be loaded. `unproven`: the session that came is bound to a device that
+   * was not proven, and this empty one stands in for it
+   */
+  readonly standing: 'live' | 'gone' | 'unread' | 'unproven'
   /** Whether its data differs from what was loaded or saved last */
   readonly isChanged: boolean
   /** Whether it has no data */

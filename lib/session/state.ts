@@ -5,8 +5,9 @@ import { EMPTY, hasFunction } from '../json.js'
 import type { Idle, Lifetimes } from '../lifetimes.js'
 import { parseIdleTimeout } from '../options/checks.js'
 import type { SessionConfig } from '../options/options.js'
+import type { Binding } from '../seal/envelope.js'
 import { randomId } from '../seal/random.js'
-import type { Sealed, Subject } from '../store/keeper.js'
+import type { Sealed, Subject } from '../store/order.js'
 import type { Facts, Status } from './policy.js'
 
 /** How exact the time is at which a listed session was seen last, in milliseconds: a read within it writes nothing. */
@@ -22,6 +23,8 @@ export interface Arrival {
   readonly reason: SessionReason | null
   /** The session that came, if one did */
   readonly session: Identity | undefined
+  /** The session that came without the proof that it needs: nothing is saved over it, but the app may end it */
+  readonly unproven?: Identity | undefined
 }
 
 /** A session as it was loaded or saved last, and whether its cookie is to be sealed anew. */
@@ -36,6 +39,8 @@ export class Identity {
   /** How it came to be */
   readonly origin: 'cookie' | 'new' | 'regenerate' | 'destroy'
   idle: Idle
+  /** The device that it is bound to, if it is */
+  binding: Binding | undefined
   standing: Facts['standing'] = 'live'
   /** How it was loaded or saved last; `undefined` for one that was never sealed, and so exists in this request alone */
   kept: SealedSession | undefined
@@ -62,8 +67,8 @@ export class Identity {
 
   /** What it is at this moment. */
   snapshot (): Subject {
-    const { id, createdAt, idle, kept } = this
-    return { id, createdAt, idle, kept }
+    const { id, createdAt, idle, kept, binding } = this
+    return { id, createdAt, idle, kept, binding }
   }
 }
 
@@ -115,14 +120,15 @@ export class SessionState {
     this.#times = times
     this.arrival = arrival
     this.current = arrival.session ?? new Identity('new', times.now())
+    if (arrival.unproven !== undefined) this.current.standing = 'unproven'
     this.parts = arrival.parts
     this.holds = arrival.session !== undefined ? 'own' : arrival.isRejected ? 'rejected' : 'other'
   }
 
   get info (): SessionInfo {
-    const { id, createdAt, idle, kept } = this.current
+    const { id, createdAt, idle, kept, binding } = this.current
     const expiresAt = kept?.expiresAt ?? createdAt + this.#times.idleTimeout(idle)
-    return this.#times.describe({ id, createdAt }, expiresAt, this.arrival.reason, this.isNew)
+    return this.#times.describe({ id, createdAt, binding }, expiresAt, this.arrival.reason, this.isNew)
   }
 
   get isNew (): boolean {
@@ -191,9 +197,12 @@ export class SessionState {
   replace (by: Past['by'], left: Past['left'] = []): void {
     this.onLateUse?.()
     const { current } = this
+    const ended = current.standing === 'unproven' ? this.arrival.unproven! : current
     // A session that was never sealed exists in this request alone. One that is being saved may be sealed by then.
-    if (current.kept !== undefined || this.saving !== undefined) this.past = [...this.past, { session: current, by, left, wasTried: current.standing === 'unread' }]
+    if (ended.kept !== undefined || this.saving !== undefined) this.past = [...this.past, { session: ended, by, left, wasTried: current.standing === 'unread' }]
     this.current = new Identity(by, this.#times.now())
+    // Data that goes on stays bound: a thief who may act for a while must not leave with an unbound session.
+    if (left.length > 0) this.current.binding = current.binding
     this.status = by === 'destroy' ? 'destroyed' : 'regenerated'
     if (this.holds === 'own') this.holds = 'other'
     this.isSet = false

@@ -1,11 +1,11 @@
 import type { FastifyRequest } from 'fastify'
 
-/** This many in a row are no chance: in a rolling deploy, or after a rotation, cookies that open come in between. */
+/** Not a coincidence: in a rolling deploy, or after a rotation, cookies that open come in between. */
 const SUSPICIOUS = 20
 
 /**
- * Notices that the wrong secret was deployed: then every cookie that comes is rejected as `unknown-key`. A cookie that opens
- * starts the count again. The warning is logged once per registration.
+ * Notices that the wrong secret was deployed, because then every cookie is rejected as `unknown-key`. A cookie that opens resets the
+ * count. The warning is logged once per registration.
  */
 export class UnknownKeys {
   #inARow = 0

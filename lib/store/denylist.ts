@@ -75,6 +75,7 @@ export function denylist (store: SessionStore): RevocationList {
     }
   }
   lists.set(store, list)
+  stores.set(list, store)
   return list
 }
 
@@ -85,6 +86,10 @@ const marked = (user: string): string => `user:${createHash('sha256').update(use
 
 /** One list for each store, so that all that use it see each other's writes. */
 const lists = new WeakMap<object, RevocationList>()
+const stores = new WeakMap<RevocationList, SessionStore>()
+
+/** The store of a list that `denylist` made. */
+export const storeOf = (list: RevocationList): SessionStore | undefined => stores.get(list)
 
 /** Says until when the sessions of a user that were created by then have ended. Times are in milliseconds since 1970. */
 interface UserMark {

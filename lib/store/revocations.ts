@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { FastifyRequest } from 'fastify'
 import type { RevocationCheck, RevocationList, SessionInfo } from '../../types/index.js'
 import type { Lifetimes } from '../lifetimes.js'
+import type { Binding } from '../seal/envelope.js'
 import { asUnavailable } from './deadline.js'
 import type { Deadline } from './deadline.js'
 import type { Content } from './merge.js'
@@ -13,6 +14,7 @@ interface Listed {
   readonly id: string
   readonly createdAt: number
   readonly kept: Content & { readonly expiresAt: number } | undefined
+  readonly binding?: Binding | undefined
 }
 
 /** What `isRevoked` knows: which sessions are revoked and, with a list, who ended them. */
@@ -120,8 +122,8 @@ export class Revocations {
   }
 
   /** `expiresAt` is the last moment at which a cookie of the session may open. */
-  #infoOf ({ id, createdAt, kept }: Listed): SessionInfo {
+  #infoOf ({ id, createdAt, kept, binding }: Listed): SessionInfo {
     const expiresAt = new Date(this.#times.lastMoment(createdAt, kept?.expiresAt))
-    return Object.freeze({ id, createdAt: new Date(createdAt), expiresAt, isNew: false, reason: null })
+    return Object.freeze({ id, createdAt: new Date(createdAt), expiresAt, isNew: false, reason: null, bound: binding !== undefined, provenAt: null })
   }
 }

@@ -11,9 +11,12 @@ import t from 'tap'
 import type { Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
 import { denylist, fromExpressStore } from '../../lib/index.js'
+import { postgresStore } from '../../lib/postgres.js'
+import { redisStore } from '../../lib/redis.js'
 import type { SessionStore } from '../../lib/index.js'
 import { redisStore } from '../../lib/redis.js'
 import { count, Jar, makeApp, read } from '../fixtures/app.js'
+import { clients } from '../fixtures/redis-clients.js'
 import { missing, startPostgres, startRedis } from '../fixtures/servers.js'
 import type { Server } from '../fixtures/servers.js'
 
@@ -76,7 +79,14 @@ async function connected (server: Server): Promise<ReturnType<typeof createClien
 const PgStore = pgSimple(expressSession)
 let hasTable = false
 
+const ownStore = (client: string): Backend => onRedis(async server => {
+  const { client: connected, close } = await clients[client]!(server)
+  return { store: redisStore(connected), close }
+})
+
 const redisBackends: Record<string, Backend> = {
+  'redisStore on node-redis': ownStore('node-redis'),
+  'redisStore on ioredis': ownStore('ioredis'),
   'Keyv on Redis': onRedis(async ({ url }) => {
     const keyv = new Keyv(new KeyvRedis({ url, socket: { reconnectStrategy: 50 } }), { namespace: 'session' })
     return { store: keyv, close: async () => await keyv.disconnect() }
@@ -92,6 +102,21 @@ const redisBackends: Record<string, Backend> = {
 }
 
 const postgresBackends: Record<string, Backend> = {
+  postgresStore: {
+    async open ({ url }) {
+      const pool = new pg.Pool({ connectionString: url, connectionTimeoutMillis: 500 })
+      const store = postgresStore(pool, { pruneInterval: false })
+      // Not awaited where the server is away: the app starts all the same.
+      await store.migrate().catch(() => {})
+      return { store, close: async () => { await pool.end() } }
+    },
+    entries: async server => {
+      const rows = await query(server, 'SELECT id, extract(epoch FROM expires_at - now()) AS "left" FROM fastify_session WHERE expires_at > now()') as Array<{ id: string, left: string }>
+      return new Map(rows.map(({ id, left }) => [id, Number(left)]))
+    },
+    spoil: async server => { await query(server, 'UPDATE fastify_session SET value = \'no JSON\'') },
+    expire: async server => { await query(server, 'UPDATE fastify_session SET expires_at = now() - interval \'1 second\'') }
+  },
   'Keyv on PostgreSQL': {
     async open ({ url }) {
       // Its pool has no listener for errors of idle connections. Keep none, so that losing the server does not end the process.

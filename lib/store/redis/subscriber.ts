@@ -29,9 +29,11 @@ export function subscriberOf (client: RedisClient, channel: string): Open | unde
 
 function ofNodeRedis (client: NodeRedisClient, channel: string): Open {
   const socket = { ...client.options?.socket, reconnectStrategy: retry }
-  return (heard, troubled) => {
-    const copy = client.duplicate!(isCluster(client) ? {} : { disableOfflineQueue: false, socket }) as NodeRedisListener
+  return (heard, troubled, lost) => {
+    const copy = client.duplicate!(isCluster(client) ? { minimizeConnections: true } : { disableOfflineQueue: false, socket }) as NodeRedisListener
     copy.on('error', troubled)
+    // In a cluster it is one node that tells, and nothing but a new start looks for another one.
+    copy.on('node-error', lost)
     const start = async (): Promise<void> => {
       await copy.connect()
       await copy.subscribe(channel, id => { heard(decodeId(id)) })

@@ -138,6 +138,7 @@ export const users: Case[] = [
         assert.deepEqual([await store.touch!(id, LONG), await store.delete(id), await store.touch!(id, LONG), await store.delete(id)], [true, true, false, false])
         await passed(ttl, resolution)
         assert.deepEqual([await store.touch!(expired, LONG), await store.delete(expired)], [false, false])
+        await holds(store, expired, undefined)
       }
     }
   },

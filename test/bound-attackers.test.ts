@@ -1,0 +1,159 @@
+import t from 'tap'
+import { denylist } from '../lib/index.js'
+import type { SessionOptions } from '../lib/index.js'
+import { Device, makeBoundApp } from './fixtures/device.js'
+import { TestStore } from './fixtures/stores.js'
+
+// Who can do what, and for how long: the table in docs/device-bound.md, row by row.
+
+const unproven = { user: null, bound: false, reason: 'unproven' }
+const alone = (): Partial<SessionOptions> => ({})
+const withStore = (): Partial<SessionOptions> => ({ store: new TestStore() })
+const withList = (): Partial<SessionOptions> => ({ isRevoked: denylist(new TestStore()) })
+
+t.test('the session cookie alone: nothing', async t => {
+  for (const options of [alone, withStore, withList]) {
+    const device = await new Device(await makeBoundApp({ session: options() })).login()
+    const thief = device.stolen('session')
+    t.match((await thief.get('/who')).json, unproven)
+    const { app } = thief
+    t.same(await app.session.unseal(thief.cookies.get('session')!), { ok: false, reason: 'unproven' }, 'nor where the app opens it by hand')
+    await thief.get('/count')
+    await thief.get('/renew')
+    t.match((await thief.get('/who')).json, { user: null })
+  }
+})
+
+t.test('both cookies: until the proof ends, at most `timeout`', async t => {
+  t.clock.enter()
+  const device = await new Device(await makeBoundApp({ deviceBound: { timeout: 300 } })).login()
+  const thief = device.stolen('session', 'session-bound')
+  t.match((await thief.get('/who')).json, { user: 'u1' })
+  t.clock.advance(299_999)
+  await thief.get('/touch')
+  t.match((await thief.get('/who')).json, { user: 'u1' }, 'whatever he does with it')
+  t.clock.advance(1)
+  t.match((await thief.get('/who')).json, unproven)
+})
+
+t.test('both cookies, after the logout: no longer, without a store; not at all, with one', async t => {
+  t.clock.enter()
+  const device = await new Device(await makeBoundApp({ deviceBound: { timeout: 300 } })).login()
+  const thief = device.stolen('session', 'session-bound')
+  await device.get('/logout')
+  t.match((await thief.get('/who')).json, { user: 'u1' })
+  t.clock.advance(300_000)
+  t.match((await thief.get('/who')).json, unproven)
+  for (const [options, reason] of [[withStore, 'not-stored'], [withList, 'revoked']] as const) {
+    const device = await new Device(await makeBoundApp({ session: options() })).login()
+    const thief = device.stolen('session', 'session-bound')
+    await device.get('/logout')
+    t.match((await thief.get('/who')).json, { user: null, reason })
+  }
+})
+
+t.test('both cookies, and he asks to refresh: a challenge that he cannot sign', async t => {
+  const device = await new Device(await makeBoundApp()).login()
+  const thief = device.stolen('session', 'session-bound')
+  const challenge = await thief.ask()
+  t.ok(challenge)
+  t.match(await thief.refresh(thief.proof(challenge)), { status: 400, json: { refused: 'signature' }, setCookies: [] })
+  t.match(await thief.register(thief.proof(challenge, { jwk: thief.jwk })), { status: 400, json: { refused: 'already-bound' } })
+})
+
+t.test('an overheard proof and the session cookie: one more `timeout`, within `challengeTimeout`', async t => {
+  t.clock.enter()
+  const device = await new Device(await makeBoundApp({ deviceBound: { timeout: 300, challengeTimeout: 60 } })).login()
+  const thief = device.stolen('session')
+  const proof = device.proof(await device.ask())
+  await device.refresh(proof)
+  t.clock.advance(59_999)
+  t.equal((await thief.refresh(proof)).status, 200)
+  t.match((await thief.get('/who')).json, { user: 'u1' })
+  t.clock.advance(1)
+  t.equal((await thief.refresh(proof)).status, 403)
+  t.clock.advance(300_000)
+  t.match((await thief.get('/who')).json, unproven)
+})
+
+t.test('an overheard proof, with a store or a denylist: nothing, each is taken once', async t => {
+  for (const options of [withStore, withList]) {
+    const device = new Device(await makeBoundApp({ session: options() }))
+    await device.get('/login')
+    const registration = device.proof(device.challenge, { jwk: device.jwk })
+    const before = device.stolen('session')
+    await device.register(registration)
+    t.match(await before.register(registration), { status: 400, json: { refused: 'used' } })
+    const thief = device.stolen('session')
+    const proof = device.proof(await device.ask())
+    const answers = await Promise.all([device.refresh(proof), thief.refresh(proof), thief.refresh(proof)])
+    t.same(answers.map(({ status }) => status).sort(), [200, 403, 403])
+    t.ok(answers.filter(({ status }) => status === 403).every(({ headers }) => headers['secure-session-challenge']), 'a browser that sends one again is asked anew')
+    t.equal((await device.refresh()).status, 200)
+  }
+})
+
+t.test('a cookie that was copied before the registration: its full life', async t => {
+  t.clock.enter()
+  const device = new Device(await makeBoundApp())
+  await device.get('/login')
+  const thief = device.stolen('session')
+  await device.register()
+  t.clock.advance(86_400_000)
+  t.match((await thief.get('/who')).json, { user: 'u1', bound: false })
+})
+
+t.test('a cookie that was copied before the registration, with a store or a denylist: one minute', async t => {
+  t.clock.enter()
+  for (const options of [withStore, withList]) {
+    const device = new Device(await makeBoundApp({ session: options() }))
+    await device.get('/login')
+    const thief = device.stolen('session')
+    await device.register()
+    t.clock.advance(60_000)
+    t.match((await thief.get('/who')).json, { user: 'u1', bound: false }, 'requests that are under way go on')
+    t.clock.advance(1)
+    t.match((await thief.get('/who')).json, unproven)
+    t.match((await device.get('/who')).json, { user: 'u1', bound: true })
+    t.match(await thief.register(), { status: 400, json: { refused: 'no-session' } })
+    const late = device.stolen('session-bound')
+    late.cookies.set('session', thief.cookies.get('session')!)
+    t.match((await late.get('/who')).json, { user: 'u1', bound: false }, 'a write that was under way has put the older cookie back')
+  }
+})
+
+t.test('where the list cannot note a registration, the session is bound all the same', async t => {
+  const store = new TestStore()
+  const device = new Device(await makeBoundApp({ session: { isRevoked: denylist(store) } }))
+  await device.get('/login')
+  let sets = 0
+  store.before.set('set', () => { if (++sets === 2) throw new Error('down') })
+  t.equal((await device.register()).status, 200)
+  t.equal(sets, 2)
+  t.match((await device.get('/who')).json, { bound: true })
+})
+
+t.test('malware at the login, or resident: everything, since the first key that registers is the one', async t => {
+  const device = new Device(await makeBoundApp())
+  await device.get('/login')
+  const malware = device.stolen('session')
+  t.equal((await malware.register(malware.proof(device.challenge, { jwk: malware.jwk }))).status, 200)
+  t.match((await malware.get('/who')).json, { user: 'u1', bound: true })
+})
+
+t.test('with `required`, a session that is not bound in time is over', async t => {
+  t.clock.enter()
+  const device = new Device(await makeBoundApp({ deviceBound: { required: 30 } }))
+  await device.get('/login')
+  t.clock.advance(30_000)
+  t.match((await device.get('/who')).json, { user: 'u1', bound: false })
+  t.clock.advance(1)
+  t.match((await device.get('/who')).json, unproven)
+  t.match(await device.register(), { status: 400, json: { refused: 'no-session' } })
+  const bound = await new Device(device.app).login()
+  const anonymous = new Device(device.app)
+  await anonymous.get('/count')
+  t.clock.advance(31_000)
+  t.match((await bound.get('/who')).json, { user: 'u1', bound: true })
+  t.match((await anonymous.get('/who')).json, { views: 1, reason: null }, 'others are not asked for')
+})
