@@ -1,6 +1,6 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import t from 'tap'
@@ -162,29 +162,4 @@ t.test('in production it wants a secret, and a busy port is named', async t => {
   const second = await start({ SESSION_SECRET: secret, PORT: new URL(first.url!).port })
   t.match(second.lines, [/^Port \d+ is in use/])
   await first.stop()
-})
-
-t.test('the transcript in the README works as printed', async t => {
-  const curl = spawnSync('curl', ['--version']).status === 0
-  if (!curl && process.env.CI === undefined) {
-    t.comment('left out: this machine has no curl')
-    return
-  }
-  const readme = readFileSync(join(root, 'README.md'), 'utf8')
-  const [, transcript] = /^```console\n(.*?)^```$/ms.exec(readme) as unknown as [string, string]
-  const steps = transcript.split(/^\$ /m).slice(1).map(step => {
-    const [command, ...output] = step.trimEnd().split('\n')
-    return { command: command!, output: output.join('\n') }
-  })
-  t.ok(steps.length >= 5)
-  const { url, stop } = await start({})
-  const jar = join(t.testdir(), 'jar')
-  for (const { command, output } of steps) {
-    const shell = command.replaceAll('127.0.0.1:3000', new URL(url!).host).replaceAll('jar', jar)
-    const child = spawn('sh', ['-c', shell], { stdio: ['ignore', 'pipe', 'inherit'] })
-    let printed = ''
-    for await (const chunk of child.stdout) printed += String(chunk)
-    t.equal(printed.trimEnd().replace(/"id": "[\w-]{22}"/, '"id": "…"'), output, command)
-  }
-  await stop()
 })

@@ -208,4 +208,36 @@ t.test('in Chromium', { skip, timeout: 0 }, async t => {
       t.notMatch(await page.innerText('body'), 'That is you')
     }
   })
+
+  await t.test('on plain HTTP, a Secure or __Host- cookie is stored for localhost alone', async t => {
+    for (const [options, host, views] of [
+      [{ cookie: { secure: true } }, 'localhost', '2'], [{ cookieName: '__Host-session' }, 'localhost', '2'],
+      [{ cookieName: '__Host-session' }, '127.0.0.1', '2'], [{ cookieName: '__Host-session' }, US, '1']
+    ] as Array<[Partial<SessionOptions>, string, string]>) {
+      const app = Fastify()
+      await app.register(sessionPlugin, { secret, ...options })
+      app.get('/count', async request => String(request.session.views = (request.session.views ?? 0) + 1))
+      const url = (await listen(app, host)).replace('https:', 'http:')
+      const context = await visitor()
+      await textOf(context, `${url}/count`)
+      t.equal(await textOf(context, `${url}/count`), views, `${host} ${JSON.stringify(options)}`)
+    }
+  })
+
+  await t.test('another port is the same site: a fetch from there has the session, with credentials', async t => {
+    const app = Fastify({ https })
+    await app.register(sessionPlugin, { secret, cookie: { secure: true } })
+    app.addHook('onRequest', async (request, reply) => {
+      reply.header('access-control-allow-origin', request.headers.origin ?? '*').header('access-control-allow-credentials', 'true')
+    })
+    app.route({ method: ['GET', 'POST'], url: '/count', handler: async request => String(request.session.views = (request.session.views ?? 0) + 1) })
+    const [url, neighbour] = [await listen(app), await serve({})]
+    const page = await (await visitor()).newPage()
+    await page.goto(`${neighbour}/note`)
+    const count = async (init: object): Promise<string> =>
+      await page.evaluate(async ([url, init]) => await (await fetch(url, init)).text(), [`${url}/count`, init] as const)
+    t.equal(await count({ credentials: 'include' }), '1')
+    t.equal(await count({ credentials: 'include', method: 'POST' }), '2')
+    t.equal(await count({}), '1', 'without credentials it has none')
+  })
 })

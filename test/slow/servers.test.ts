@@ -11,9 +11,9 @@ import t from 'tap'
 import type { Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
 import { denylist, fromExpressStore } from '../../lib/index.js'
-import type { SessionStore } from '../../lib/index.js'
 import { postgresStore } from '../../lib/postgres.js'
 import { redisStore } from '../../lib/redis.js'
+import type { SessionStore } from '../../lib/index.js'
 import { count, Jar, makeApp, read } from '../fixtures/app.js'
 import { clients } from '../fixtures/redis-clients.js'
 import { missing, startPostgres, startRedis } from '../fixtures/servers.js'
@@ -93,6 +93,10 @@ const redisBackends: Record<string, Backend> = {
   'connect-redis': onRedis(async server => {
     const client = await connected(server)
     return { store: fromExpressStore(new RedisStore({ client })), close: () => { client.destroy() } }
+  }),
+  redisStore: onRedis(async server => {
+    const client = await connected(server)
+    return { store: redisStore(client), close: () => { client.destroy() } }
   })
 }
 
