@@ -21,10 +21,25 @@ const typescript = {
   }).outputText
 }
 
+const main = resolve('lib/index.ts')
+let core
+
+/**
+ * All that the main entry loads is in one file beside it. The entry replaces `module.exports`, so nothing that a lazily loaded file
+ * needs may live in the entry's own file.
+ */
+function chunkOf (id, { getModuleInfo }) {
+  if (core === undefined) {
+    core = new Set([main])
+    for (const each of core) for (const next of getModuleInfo(each).importedIds) if (isAbsolute(next)) core.add(next)
+  }
+  return id !== main && core.has(id) ? 'core' : undefined
+}
+
 // Few files, because each one that is loaded takes a third of a millisecond. Not minified: names and lines of a stack trace are of use.
 export default {
   input: Object.fromEntries(built.map(name => [name, `lib/${name}.ts`])),
   external: id => !isAbsolute(id) && !/^(\.|lib\/)/.test(id),
   plugins: [typescript],
-  output: { dir: 'dist', format: 'cjs', exports: 'named', esModule: false, chunkFileNames: '[name].js', generatedCode: 'es2015' }
+  output: { dir: 'dist', format: 'cjs', exports: 'named', esModule: false, chunkFileNames: '[name].js', manualChunks: chunkOf, generatedCode: 'es2015' }
 }

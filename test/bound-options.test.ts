@@ -74,4 +74,7 @@ t.test('what else was sealed with the secret is no proof', async t => {
     device.cookies.set('session-bound', await Iron.seal(value, secret, { ...Iron.defaults, ttl: 60_000 }))
     t.match((await device.get('/who')).json, { reason: 'unproven' }, JSON.stringify(value))
   }
+  const Webcrypto = await import('iron-webcrypto')
+  device.cookies.set('session-bound', await Webcrypto.seal('no JSON', secret, { ...Webcrypto.defaults, ttl: 60_000, encode: text => text as string }))
+  t.match((await device.get('/who')).json, { reason: 'unproven' }, 'no JSON')
 })

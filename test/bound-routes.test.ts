@@ -94,6 +94,10 @@ t.test('where the store is away, the browser is told to try again, and nothing e
   store.fails.set('set', new Error('down'))
   t.match(await device.register(), { status: 503, json: { refused: 'unavailable' } })
   store.fails.clear()
+  let sets = 0
+  store.before.set('set', () => { if (++sets === 2) throw new Error('down') })
+  t.match(await device.register(), { status: 503, json: { refused: 'unavailable' } }, 'when the session is saved')
+  store.fails.clear()
   device.cookies.delete('session-bound')
   await device.get('/who')
   t.equal((await device.register()).status, 200)

@@ -1,9 +1,10 @@
 import t from 'tap'
-import { createSealer } from '../lib/index.js'
+import { createSealer, denylist } from '../lib/index.js'
 import type { SessionOptions } from '../lib/index.js'
 import { Jar, logTo, makeApp, olderSecret, read, secret } from './fixtures/app.js'
 import { Device, makeBoundApp, offerIn, when } from './fixtures/device.js'
 import { Deferred } from './fixtures/gates.js'
+import { TestStore } from './fixtures/stores.js'
 
 // What goes wrong with device-bound sessions where nobody thinks of it.
 
@@ -17,9 +18,13 @@ t.test('a link from another site, with the proof expired, gets a page that loads
   for (const headers of [link, { ...link, 'sec-fetch-site': 'same-site' }]) {
     const { status, headers: answered, body, setCookies } = await device.get('/who', headers)
     t.equal(status, 200)
-    t.match(answered, { refresh: '0', 'cache-control': 'no-store', 'content-type': 'text/html; charset=utf-8' })
+    t.match(answered, { refresh: '0;url=/./who', 'cache-control': 'no-store', 'content-type': 'text/html; charset=utf-8' })
     t.notMatch(body, /script/)
     t.same(setCookies, [])
+  }
+  for (const url of ['//evil.test/who', '/who?a=%0d%0ab;url=https://evil.test', '/\\\\evil.test']) {
+    const { refresh } = (await device.get(url, link)).headers as { refresh: string }
+    t.equal(new URL(refresh.slice('0;url='.length), 'https://app.test/').host, 'app.test', 'no other host, whatever the path')
   }
   for (const headers of [
     { ...link, 'sec-fetch-site': 'same-origin' }, { ...link, 'sec-fetch-site': 'none' }, { ...link, 'sec-fetch-mode': 'cors' },
@@ -155,17 +160,19 @@ t.test('a proof ends to the second, without the 60 seconds that seals are grante
 })
 
 t.test('a browser that cannot bind is offered it once an hour, and goes on as before', async t => {
-  const device = new Device(await makeBoundApp())
-  await device.get('/login')
-  t.match(device.cookies.get('session-bound'), /^offered\.[\w-]{22}$/)
-  for (let at = 0; at < 5; at++) t.match((await device.get('/count')).json, { views: at + 1 })
-  t.equal(device.offers, 1)
-  device.cookies.delete('session-bound')
-  const { setCookies } = await device.get('/count')
-  t.match(setCookies.find(line => line.startsWith('session-bound=offered')), /; Max-Age=3600; /)
-  t.equal(device.offers, 2)
-  await device.get('/login')
-  t.equal(device.offers, 3, 'and again with a new login')
+  for (const iron of [undefined, { integrity: { iterations: 2 } }]) {
+    const device = new Device(await makeBoundApp({ session: { iron } }))
+    await device.get('/login')
+    t.match(device.cookies.get('session-bound'), /^offered\.[\w-]{22}$/)
+    for (let at = 0; at < 5; at++) t.match((await device.get('/count')).json, { views: at + 1 })
+    t.equal(device.offers, 1)
+    device.cookies.delete('session-bound')
+    const { setCookies } = await device.get('/who')
+    t.match(setCookies, [/^session-bound=offered.*; Max-Age=3600; /], 'by a mere read too')
+    t.equal(device.offers, 2)
+    await device.get('/login')
+    t.equal(device.offers, 3, 'and again with a new login')
+  }
 })
 
 t.test('only sessions that `when` chooses are offered, over HTTPS, where there is something to bind', async t => {
@@ -215,31 +222,34 @@ t.test('headers come with and without quotation marks', async t => {
 })
 
 t.test('a registration and a write that are under way at once: the session is offered again, and bound in the end', async t => {
-  const gate = new Deferred()
-  const reached = new Deferred()
-  const device = new Device(await makeBoundApp({
-    after: app => {
-      app.get('/slow', async ({ session }) => {
-        session.note = 'slow'
-        reached.resolve()
-        await gate.promise
-        return {}
-      })
-    }
-  }))
-  await device.get('/login')
-  const slow = device.get('/slow')
-  await reached.promise
-  await device.register()
-  t.match((await device.get('/who')).json, { bound: true })
-  gate.resolve()
-  await slow
-  t.match((await device.get('/who')).json, { user: 'u1', bound: false }, 'nobody is logged out')
-  t.equal(device.offers, 2)
-  const { id } = device
-  t.equal((await device.register()).status, 200)
-  t.equal(device.id, id, 'under the same name, so that the browser replaces its key')
-  t.match((await device.get('/who')).json, { user: 'u1', bound: true })
+  for (const session of [{}, { isRevoked: denylist(new TestStore()) }]) {
+    const gate = new Deferred()
+    const reached = new Deferred()
+    const device = new Device(await makeBoundApp({
+      session,
+      after: app => {
+        app.get('/slow', async ({ session }) => {
+          session.note = 'slow'
+          reached.resolve()
+          await gate.promise
+          return {}
+        })
+      }
+    }))
+    await device.get('/login')
+    const slow = device.get('/slow')
+    await reached.promise
+    await device.register()
+    t.match((await device.get('/who')).json, { bound: true })
+    gate.resolve()
+    await slow
+    t.match((await device.get('/who')).json, { user: 'u1', bound: false }, 'nobody is logged out')
+    t.equal(device.offers, 2)
+    const { id } = device
+    t.equal((await device.register()).status, 200)
+    t.equal(device.id, id, 'under the same name, so that the browser replaces its key')
+    t.match((await device.get('/who')).json, { user: 'u1', bound: true })
+  }
 })
 
 t.test('two tabs: each refresh is good by itself, and a second registration does not take over', async t => {

@@ -143,11 +143,6 @@ t.test('the reserved keys are named', async t => {
   for (const key of reservedKeys) t.ok(paragraph.includes(`\`${key}\``), key)
 })
 
-t.test('the documents of the API reference have every page', async t => {
-  const { typedocOptions } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { typedocOptions: { projectDocuments: string[] } }
-  for (const name of names) t.ok(typedocOptions.projectDocuments.includes(`docs/migrating/${name}.md`), name)
-})
-
 /** The names that a package's types declare in some of their interfaces, types and classes, or export. */
 function declared (file: string, owners: string[], exported = false): string[] {
   const source = ts.createSourceFile(file, readFileSync(join(root, 'node_modules', file), 'utf8'), ts.ScriptTarget.Latest, true)

@@ -28,7 +28,9 @@ t.test('the policy decides as in this table', async t => {
     ['a cookie that is left for others, touched', { status: 'touched', cookie: 'other' }, 'nothing'],
     ['a session that another request has ended', { standing: 'gone', isChanged: true, isEmpty: false, isDue: true, cookie: 'own' }, 'nothing'],
     ['a session that another request has ended, emptied', { standing: 'gone', isChanged: true, cookie: 'own' }, 'nothing'],
-    ['a session that could not be loaded', { standing: 'unread', isChanged: true, isEmpty: false, cookie: 'own' }, 'nothing']
+    ['a session that could not be loaded', { standing: 'unread', isChanged: true, isEmpty: false, cookie: 'own' }, 'nothing'],
+    ['a session that was not proven', { standing: 'unproven', status: 'touched', isChanged: true, isEmpty: false, isDue: true, cookie: 'other' }, 'nothing'],
+    ['a session that was not proven, and is empty', { standing: 'unproven', status: 'touched', cookie: 'other' }, 'nothing']
   ]
   for (const [situation, facts, action] of table) t.equal(decide({ ...fresh, ...facts }), action, situation)
 })

@@ -85,7 +85,7 @@ export class DeviceBound {
     app.addHook('onRequest', (request, reply, done) => {
       if (request.raw.method === 'POST' && request.raw.url!.includes(path)) return answer(request, reply, done)
       if (reload && mayBeReloaded(request) && stateOf(request)?.arrival.unproven !== undefined) {
-        answerReload(reply)
+        answerReload(request, reply)
         return
       }
       done()

@@ -12,7 +12,10 @@ export function mayBeReloaded ({ raw: { method, headers } }: FastifyRequest): bo
     headers['sec-fetch-dest'] === 'document' && headers['secure-session-skipped'] === undefined
 }
 
-/** A page that loads itself again, without a script. A header does that under every Content-Security-Policy. */
-export function answerReload (reply: FastifyReply): void {
-  reply.code(200).headers({ refresh: '0', 'cache-control': 'no-store', 'content-type': 'text/html; charset=utf-8' }).send(PAGE)
+/**
+ * A page that loads itself again, without a script. A header does that under every Content-Security-Policy. It names its URL,
+ * without the fragment: a page with one would only be scrolled. `/.` keeps a path that starts with two slashes from being a host.
+ */
+export function answerReload ({ originalUrl }: FastifyRequest, reply: FastifyReply): void {
+  reply.code(200).headers({ refresh: `0;url=/.${originalUrl}`, 'cache-control': 'no-store', 'content-type': 'text/html; charset=utf-8' }).send(PAGE)
 }

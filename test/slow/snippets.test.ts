@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { blocksOf, readPages, root } from './fixtures/pages.js'
+import { blocksOf, readPages, root } from '../fixtures/pages.js'
 
 // What the compiler and typedoc have to say about the pages.
 
@@ -64,7 +64,9 @@ t.test('a snippet that is called JavaScript is no TypeScript', async t => {
 t.test('the API reference and the pages make one site, without a warning', async t => {
   const out = t.testdir()
   t.equal(run(process.execPath, [join(root, 'node_modules/typedoc/bin/typedoc'), '--out', out, '--logLevel', 'Warn']), '')
-  t.match(readdirSync(join(out, 'documents')).sort(), ['Changelog.html', 'Compatibility.html', 'Concepts.html', 'Contributing.html'])
+  const pages = readdirSync(join(out, 'documents'))
+  t.ok(pages.includes('Compatibility.html'), 'a page has its title for a name')
+  t.equal(pages.length, readPages().filter(({ path }) => path !== 'README.md').length, 'every page is there; the README is the first')
   t.match(readFileSync(join(out, 'index.html'), 'utf8'), 'href="documents/Options.html"', 'a link from page to page stays on the site')
 })
 
