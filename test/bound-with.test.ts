@@ -203,3 +203,16 @@ t.test('without the option there is nothing of it', async t => {
   t.equal((await app.inject({ method: 'POST', url: '/dbsc/refresh' })).statusCode, 404)
   t.ok(new Jar(app))
 })
+
+t.test('the list of a user\'s sessions says which of them are bound', async t => {
+  const app = await makeBoundApp({ session: { store: new TestStore('replace', 'find'), userOf: ({ user }) => user?.id } })
+  const device = new Device(app)
+  await device.login()
+  await app.session.cookie({ user: { id: 'u1', name: 'Ada' } })
+  const bound = async (): Promise<boolean[]> => (await app.session.of('u1').list()).map(({ bound }) => bound).sort()
+  t.same(await bound(), [false, true])
+  await device.get('/count')
+  t.same(await bound(), [false, true], 'a change keeps it')
+  t.equal(await app.session.of('u1').endAll(), 2)
+  t.equal((await device.get('/who')).json.user, null)
+})

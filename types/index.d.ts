@@ -487,6 +487,8 @@ declare namespace sessionPlugin {
     readonly lastSeenAt: Date
     /** When the store deletes it if it is not used again */
     readonly expiresAt: Date
+    /** Whether it is bound to a device (`deviceBound`, experimental) */
+    readonly bound: boolean
     /** A copy of its data */
     readonly data: SessionDataOf<Data>
   }

@@ -4,6 +4,7 @@ import { EMPTY } from '../json.js'
 import type { Lifetimes, Times } from '../lifetimes.js'
 import { StoreClient } from './client.js'
 import type { Deadline } from './deadline.js'
+import type { Subject } from './order.js'
 import type { Owner } from './owner.js'
 import { decodeEntry, EMPTIED, encodeEntry, ENDED, MARK_TTL } from './entry.js'
 import type { Entry } from './entry.js'
@@ -33,6 +34,9 @@ export interface EntryOptions {
   /** The name that entries carry, `undefined` for none */
   readonly name?: string | undefined
 }
+
+/** A session, as far as its entry has to know it. */
+type Filed = Pick<Subject, 'id' | 'createdAt' | 'binding'>
 
 /** An entry of a user. */
 export interface OwnEntry {
@@ -74,8 +78,8 @@ export class Entries {
   }
 
   /** Writes a new entry. Whoever gives up waiting for it has to discard it. */
-  async insert ({ id, createdAt }: { id: string, createdAt: number }, content: Content, deadline: Deadline): Promise<string> {
-    const entry = { createdAt, ...content }
+  async insert ({ id, createdAt, binding }: Filed, content: Content, deadline: Deadline): Promise<string> {
+    const entry = { createdAt, isBound: binding !== undefined, ...content }
     const { owner, name } = this.#options
     const user = owner?.(content.text)
     const raw = encodeEntry({ ...entry, name, writtenAt: this.#now })
@@ -134,7 +138,7 @@ export class Entries {
    * @returns `undefined` where another request has ended the session
    */
   async update<Place extends { ttl?: number | undefined } | undefined> (
-    { id, createdAt }: { id: string, createdAt: number }, base: Content & { raw: string | undefined }, ours: Content, sealedAt: number | undefined,
+    { id, createdAt, binding }: Filed, base: Content & { raw: string | undefined }, ours: Content, sealedAt: number | undefined,
     place: (content: Content) => Promise<Place>, deadline: Deadline
   ): Promise<Written<Place | undefined> | undefined> {
     return await this.#queue.turn(id, deadline, async () => {
@@ -144,7 +148,7 @@ export class Entries {
         const content = theirs === undefined ? ours : mergeContent(base, ours, theirs)
         const isEmpty = content.text === EMPTY
         const placed = isEmpty ? undefined : await place(content)
-        const entry = { createdAt, ...content }
+        const entry = { createdAt, isBound: binding !== undefined, ...content }
         const { owner, name } = this.#options
         const user = owner?.(content.text)
         const value = isEmpty ? EMPTIED : encodeEntry({ ...entry, name, writtenAt: placed?.ttl === undefined ? this.#now : undefined })

@@ -15,6 +15,8 @@ export interface Entry {
   readonly writtenAt?: number | undefined
   /** The session's name, where sessions are listed and it is not `session`: several named sessions may share one store */
   readonly name?: string | undefined
+  /** Whether the session is bound to a device, for lists. What binds it is sealed in its cookie */
+  readonly isBound?: boolean | undefined
 }
 
 /**
@@ -30,22 +32,23 @@ export const MARK_TTL = 60_000
 const VERSION = 1
 
 /** The value to store. The data comes last, so that its text can be cut out as it is. */
-export function encodeEntry ({ createdAt, idle, text, writtenAt, name }: Entry): string {
+export function encodeEntry ({ createdAt, idle, text, writtenAt, name, isBound }: Entry): string {
   const own = idle === undefined ? '' : `,"t":${idle}`
   const written = writtenAt === undefined ? '' : `,"w":${writtenAt}`
   const named = name === undefined ? '' : `,"n":${JSON.stringify(name)}`
-  return `{"v":${VERSION},"c":${createdAt}${own}${written}${named},"d":${text}}`
+  const bound = isBound === true ? ',"b":true' : ''
+  return `{"v":${VERSION},"c":${createdAt}${own}${written}${named}${bound},"d":${text}}`
 }
 
 // What encodeEntry writes, up to the data.
-const head = /^\{"v":1,"c":(\d+)(?:,"t":(false|[\d.e+-]+))?(?:,"w":(\d+))?(?:,"n":("(?:[^"\\]|\\.)*"))?,"d":(?=\{)/
+const head = /^\{"v":1,"c":(\d+)(?:,"t":(false|[\d.e+-]+))?(?:,"w":(\d+))?(?:,"n":("(?:[^"\\]|\\.)*"))?(,"b":true)?,"d":(?=\{)/
 
 /** Reads an entry; `ended` and `emptied` for the marks, `invalid` for anything else. */
 export function decodeEntry (value: string): Entry | 'ended' | 'emptied' | 'invalid' {
   try {
     const parts = head.exec(value) ?? head.exec(value = rewrite(value))
     if (parts === null) return markOf(value)
-    const [start, createdAt, idle, writtenAt, name] = parts as unknown as [string, string, ...Array<string | undefined>]
+    const [start, createdAt, idle, writtenAt, name, bound] = parts as unknown as [string, string, ...Array<string | undefined>]
     const text = value.slice(start.length, -1)
     JSON.parse(text)
     return {
@@ -53,7 +56,8 @@ export function decodeEntry (value: string): Entry | 'ended' | 'emptied' | 'inva
       idle: idle === undefined ? undefined : idle !== 'false' && Number(idle),
       text,
       writtenAt: writtenAt === undefined ? undefined : Number(writtenAt),
-      name: name === undefined ? undefined : JSON.parse(name) as string
+      name: name === undefined ? undefined : JSON.parse(name) as string,
+      isBound: bound === undefined ? undefined : true
     }
   } catch {
     return 'invalid'
@@ -67,6 +71,6 @@ function markOf (value: string): 'ended' | 'emptied' | 'invalid' {
 
 /** The same entry in the order and spacing of `encodeEntry`: some stores parse JSON, and write it in their own way. */
 function rewrite (value: string): string {
-  const { v, mark, c, t, w, n, d } = JSON.parse(value) as Record<string, unknown>
-  return JSON.stringify({ v, mark, c, t, w, n, d })
+  const { v, mark, c, t, w, n, b, d } = JSON.parse(value) as Record<string, unknown>
+  return JSON.stringify({ v, mark, c, t, w, n, b, d })
 }

@@ -89,6 +89,7 @@ export class StoredUsers implements Users {
       createdAt: new Date(entry.createdAt),
       lastSeenAt: new Date(lastSeen(entry)),
       expiresAt: this.#times.describe({ id, createdAt: entry.createdAt }, expiresAt, null, false).expiresAt,
+      bound: entry.isBound === true,
       data: data as ListedSession['data']
     })
   }
