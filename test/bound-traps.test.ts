@@ -1,3 +1,4 @@
+import Iron from '@hapi/iron'
 import t from 'tap'
 import { createSealer, denylist } from '../lib/index.js'
 import type { SessionOptions } from '../lib/index.js'
@@ -86,9 +87,9 @@ t.test('a node of version 0.1 reads neither a bound session nor any of the other
   const device = await new Device(await makeBoundApp()).login()
   // What that version takes for an envelope.
   const known = /^\{"v":1,"n":("(?:[^"\\]|\\.)*"),"i":"([\w-]+)","c":(\d+)(?:,"t":(false|[\d.e+-]+))?(?:,"e":(\d+))?,"d":(?=\{|null\}$)/
-  const Iron = await import('iron-webcrypto')
+  const Webcrypto = await import('iron-webcrypto')
   for (const token of [device.cookies.get('session')!, device.cookies.get('session-bound')!, device.challenge, await device.ask()]) {
-    const sealed = await Iron.unseal(token, secret, { ...Iron.defaults, decode: text => text }) as string
+    const sealed = await Webcrypto.unseal(token, secret, { ...Webcrypto.defaults, decode: text => text }) as string
     t.notMatch(sealed, known)
     const keys = Object.keys(JSON.parse(sealed) as object)
     for (const key of ['v', 'n', 'i', 'c', 'd']) t.ok(keys.includes(key), 'so that with interop: iron it is no bare data either')
@@ -338,4 +339,16 @@ t.test('`when` cannot change the session', async t => {
   t.equal(offerIn(await device.get('/login')) === undefined, false)
   t.match((await device.get('/who')).json, { user: 'u1' })
   t.equal(when({}, {} as never), false)
+})
+
+t.test('an envelope whose version does not fit its binding is foreign', async t => {
+  const app = await makeBoundApp()
+  const key = 'A'.repeat(44)
+  for (const envelope of [
+    { v: 2, n: 'session', i: 'an-id', c: Date.now(), d: { views: 1 } }, { v: 1, n: 'session', i: 'an-id', c: Date.now(), b: `x.${key}`, d: { views: 1 } },
+    { v: 2, n: 'session', i: 'an-id', c: Date.now(), b: 'x', d: { views: 1 } }, { v: 2, n: 'session', i: 'an-id', c: Date.now(), b: { id: 'x', key }, d: { views: 1 } }
+  ]) {
+    const cookie = `session=${await Iron.seal(envelope, secret, { ...Iron.defaults, ttl: 60_000 })}`
+    t.match((await new Device(app).get('/who', { cookie })).json, { views: null, reason: 'foreign' }, JSON.stringify(envelope))
+  }
 })
