@@ -12,7 +12,7 @@ import * as v from 'valibot'
 import { z } from 'zod'
 import sessionPlugin, { createSealer, denylist, fromExpressStore } from '../lib/index.js'
 import type {
-  RevocationList, SealerOptions, Secret, SessionCookieOptions, SessionInfo, SessionOptions, SessionStore, StandardSchema
+  DeviceBoundOptions, RevocationList, SealerOptions, Secret, SessionCookieOptions, SessionInfo, SessionOptions, SessionStore, StandardSchema
 } from '../lib/index.js'
 
 const app = Fastify()
@@ -27,7 +27,8 @@ describe('options', () => {
   test('are known by name, and all but the secret may be left out or undefined', () => {
     expect<keyof SessionOptions>().type.toBe<
       'secret' | 'sessionName' | 'idleTimeout' | 'absoluteTimeout' | 'interop' | 'schema' | 'iron' | 'cacheSize' | 'cookieName' |
-      'cookie' | 'rolling' | 'persistent' | 'maxCookies' | 'store' | 'storage' | 'storeTimeout' | 'isRevoked' | 'cacheHeaders'
+      'cookie' | 'rolling' | 'persistent' | 'maxCookies' | 'store' | 'storage' | 'storeTimeout' | 'isRevoked' | 'cacheHeaders' |
+      'deviceBound'
     >()
     expect<keyof SealerOptions>().type.toBe<
       'secret' | 'sessionName' | 'idleTimeout' | 'absoluteTimeout' | 'interop' | 'schema' | 'iron' | 'cacheSize'
@@ -36,6 +37,14 @@ describe('options', () => {
     expect<{ secret: string } & { [Name in Exclude<keyof SessionOptions, 'secret'>]: undefined }>()
       .type.toBeAssignableTo<SessionOptions>()
     expect<{ idleTimeout: 60 }>().type.not.toBeAssignableTo<SessionOptions>()
+  })
+
+  test('deviceBound needs a function that chooses sessions by their data and their request', () => {
+    take({ secret, deviceBound: { when: (data, request) => request.protocol === 'https' && Object.keys(data).length > 0 } })
+    take({ secret, deviceBound: { when: () => true, timeout: 300, challengeTimeout: 30, path: '/bind', cookieName: 'proof', reload: false, required: 60 } })
+    expect<{ timeout: 300 }>().type.not.toBeAssignableTo<DeviceBoundOptions>()
+    expect<{ when: () => string }>().type.not.toBeAssignableTo<DeviceBoundOptions>()
+    expect<{ when: () => true, required: true }>().type.not.toBeAssignableTo<DeviceBoundOptions>()
   })
 
   test('are refused where they are misspelt or of another type', () => {
