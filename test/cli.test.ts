@@ -8,6 +8,7 @@ import { cli } from '../lib/cli/cli.js'
 import { createSealer } from '../lib/index.js'
 import type { SealerOptions } from '../lib/index.js'
 import { makeApp, secret } from './fixtures/app.js'
+import { Device, makeBoundApp } from './fixtures/device.js'
 import { TestStore } from './fixtures/stores.js'
 
 async function run (args: string[], { stdin = '', env = {} }: { stdin?: string, env?: Record<string, string> } = {}): Promise<{ code: number, out: string, err: string }> {
@@ -40,6 +41,13 @@ t.test('inspect shows data and times of a cookie, from an argument or from stand
   }
   const admin = await createSealer({ secret, sessionName: 'admin' }).seal({ note: 'x' })
   t.match(await run(['inspect', admin, '--name', 'admin'], { env }), { code: 0 })
+})
+
+t.test('inspect tells that a session is bound to a device', async t => {
+  const device = await new Device(await makeBoundApp()).login()
+  const { code, out } = await run(['inspect', device.cookies.get('session')!], { env })
+  t.equal(code, 0)
+  t.match(JSON.parse(out), { data: { user: { id: 'u1' } }, bound: true })
 })
 
 t.test('inspect opens what others have sealed with the secret, too', async t => {

@@ -128,7 +128,7 @@ describe('without a request', () => {
   })
 
   test('the events of the diagnostics channels are named and typed', () => {
-    expect<keyof SessionEvents>().type.toBe<'loaded' | 'rejected' | 'saved' | 'destroyed'>()
+    expect<keyof SessionEvents>().type.toBe<'loaded' | 'rejected' | 'saved' | 'destroyed' | 'bound'>()
     const listener: ChannelListener = message => {
       const { reason, sessionName, request } = message as SessionEvents['rejected']
       expect(reason).type.toBe<SessionReason>()

@@ -12,7 +12,7 @@ import * as v from 'valibot'
 import { z } from 'zod'
 import sessionPlugin, { createSealer, denylist, fromExpressStore } from '../lib/index.js'
 import type {
-  RevocationList, SealerOptions, Secret, SessionCookieOptions, SessionInfo, SessionOptions, SessionStore, StandardSchema
+  DeviceBoundOptions, RevocationList, SealerOptions, Secret, SessionCookieOptions, SessionInfo, SessionOptions, SessionStore, StandardSchema
 } from '../lib/index.js'
 
 const app = Fastify()
@@ -27,7 +27,7 @@ describe('options', () => {
   test('are known by name, and all but the secret may be left out or undefined', () => {
     expect<keyof SessionOptions>().type.toBe<
       'secret' | 'sessionName' | 'idleTimeout' | 'absoluteTimeout' | 'interop' | 'schema' | 'iron' | 'cacheSize' | 'cookieName' |
-      'cookie' | 'rolling' | 'persistent' | 'maxCookies' | 'store' | 'storage' | 'storeTimeout' | 'isRevoked' | 'userOf' | 'maxSessions' |
+      'cookie' | 'rolling' | 'persistent' | 'maxCookies' | 'store' | 'storage' | 'storeTimeout' | 'isRevoked' | 'userOf' | 'maxSessions' | 'deviceBound' |
       'cacheHeaders'
     >()
     expect<keyof SealerOptions>().type.toBe<

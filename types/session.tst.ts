@@ -161,11 +161,17 @@ describe('the members', () => {
     const { info } = request.session
     expect(info).type.toBe<SessionInfo>()
     expect<SessionInfo>().type.toBe<{
-      readonly id: string, readonly createdAt: Date, readonly expiresAt: Date, readonly isNew: boolean, readonly reason: SessionReason | null
+      readonly id: string,
+      readonly createdAt: Date,
+      readonly expiresAt: Date,
+      readonly isNew: boolean,
+      readonly reason: SessionReason | null,
+      readonly bound: boolean,
+      readonly provenAt: Date | null
     }>()
     expect<SessionReason>().type.toBe<
       'absent' | 'malformed' | 'unknown-key' | 'tampered' | 'expired' | 'outlived' | 'wrong-name' | 'foreign' | 'revoked' |
-      'invalid' | 'not-stored'
+      'invalid' | 'not-stored' | 'unproven'
     >()
     // @ts-expect-error Cannot assign to 'id' because it is a read-only property
     info.id = 'mine'

@@ -326,4 +326,19 @@ t.test('in Chromium', { skip, timeout: 0 }, async t => {
     t.equal(await textOf(visitor, `${url}/who`), 'Ada bound')
     t.equal(visitor.told().at(-1), 'refreshed Refreshed')
   })
+
+  await t.test('a browser signs six times in nine minutes; after that the session is unproven for a while, and stays bound', async t => {
+    const url = await serve()
+    const visitor = await visit(await launch(`--enable-features=DeviceBoundSessions,${SOFTWARE_KEYS}`))
+    await logIn(visitor, url)
+    const seen: string[] = []
+    for (let round = 0; round < 7; round++) {
+      await expire(visitor)
+      seen.push(await textOf(visitor, `${url}/who`))
+    }
+    t.equal(seen[0], 'Ada bound')
+    t.equal(seen.at(-1), 'nobody free')
+    t.match(visitor.told().at(-1), /quota/i)
+    t.notOk(visitor.told().some(event => event.startsWith('ended')))
+  })
 })

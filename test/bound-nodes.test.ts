@@ -1,0 +1,168 @@
+import Iron from '@hapi/iron'
+import t from 'tap'
+import { createSealer, denylist } from '../lib/index.js'
+import type { SessionOptions } from '../lib/index.js'
+import { Jar, logTo, makeApp, olderSecret, read, secret } from './fixtures/app.js'
+import { Device, makeBoundApp, offerIn, when } from './fixtures/device.js'
+import { Deferred } from './fixtures/gates.js'
+import { TestStore } from './fixtures/stores.js'
+
+// Bound sessions on nodes of other versions and secrets, and where requests overlap.
+
+const unproven = { user: null, reason: 'unproven', bound: false }
+
+t.test('a node without the option says foreign to a bound session, and leaves its cookie', async t => {
+  const device = await new Device(await makeBoundApp()).login()
+  for (const options of [{}, { interop: 'iron' }] as Array<Partial<SessionOptions>>) {
+    const older = new Jar(await makeApp(options, { '/read': read }))
+    older.cookies.set('session', device.cookies.get('session')!)
+    const { json, setCookies } = await older.get('/read')
+    t.same(json, { views: null, reason: 'foreign' })
+    t.same(setCookies, [])
+  }
+  t.same(await createSealer({ secret }).unseal(device.cookies.get('session')!), { ok: false, reason: 'foreign' })
+})
+
+t.test('a node of version 0.1 reads neither a bound session nor any of the other seals', async t => {
+  const device = await new Device(await makeBoundApp()).login()
+  // What that version takes for an envelope.
+  const known = /^\{"v":1,"n":("(?:[^"\\]|\\.)*"),"i":"([\w-]+)","c":(\d+)(?:,"t":(false|[\d.e+-]+))?(?:,"e":(\d+))?,"d":(?=\{|null\}$)/
+  const Webcrypto = await import('iron-webcrypto')
+  for (const token of [device.cookies.get('session')!, device.cookies.get('session-bound')!, device.challenge, await device.ask()]) {
+    const sealed = await Webcrypto.unseal(token, secret, { ...Webcrypto.defaults, decode: text => text }) as string
+    t.notMatch(sealed, known)
+    const keys = Object.keys(JSON.parse(sealed) as object)
+    for (const key of ['v', 'n', 'i', 'c', 'd']) t.ok(keys.includes(key), 'so that with interop: iron it is no bare data either')
+  }
+})
+
+t.test('a registration and a write that are under way at once: the session is offered again, and bound in the end', async t => {
+  for (const session of [{}, { isRevoked: denylist(new TestStore()) }]) {
+    const gate = new Deferred()
+    const reached = new Deferred()
+    const device = new Device(await makeBoundApp({
+      session,
+      after: app => {
+        app.get('/slow', async ({ session }) => {
+          session.note = 'slow'
+          reached.resolve()
+          await gate.promise
+          return {}
+        })
+      }
+    }))
+    await device.get('/login')
+    const slow = device.get('/slow')
+    await reached.promise
+    await device.register()
+    t.match((await device.get('/who')).json, { bound: true })
+    gate.resolve()
+    await slow
+    t.match((await device.get('/who')).json, { user: 'u1', bound: false }, 'nobody is logged out')
+    t.equal(device.offers, 2)
+    const { id } = device
+    t.equal((await device.register()).status, 200)
+    t.equal(device.id, id, 'under the same name, so that the browser replaces its key')
+    t.match((await device.get('/who')).json, { user: 'u1', bound: true })
+  }
+})
+
+t.test('two tabs: each refresh is good by itself, and a second registration does not take over', async t => {
+  const device = new Device(await makeBoundApp())
+  await device.get('/login')
+  const [first, second] = [device.proof(device.challenge, { jwk: device.jwk }), device.proof(device.challenge, { jwk: new Device(device.app).jwk })]
+  t.equal((await device.register(first)).status, 200)
+  t.match((await device.register(second)), { status: 400, json: { refused: 'already-bound' } })
+  const proofs = [device.proof(await device.ask()), device.proof(await device.ask())]
+  for (const { status } of await Promise.all(proofs.map(async proof => await device.refresh(proof)))) t.equal(status, 200)
+  t.match((await device.get('/who')).json, { bound: true })
+})
+
+t.test('secrets that change keep the binding, the proof and the challenges', async t => {
+  for (const iron of [undefined, { integrity: { iterations: 2 } }]) {
+    const device = new Device(await makeBoundApp({ session: { secret: olderSecret, iron } }))
+    await device.get('/login')
+    const later = await makeBoundApp({ session: { secret: [secret, olderSecret], iron } })
+    const moved = Object.assign(new Device(later), { keys: device.keys, challenge: device.challenge })
+    for (const [name, value] of device.cookies) moved.cookies.set(name, value)
+    t.equal((await moved.register()).status, 200)
+    t.match((await moved.get('/who')).json, { user: 'u1', bound: true })
+    moved.cookies.delete('session-bound')
+    t.equal((await moved.refresh()).status, 200)
+  }
+})
+
+t.test('a restart, and other nodes with the same secret, change nothing', async t => {
+  const device = await new Device(await makeBoundApp()).login()
+  const there = Object.assign(new Device(await makeBoundApp()), { keys: device.keys, id: device.id, cookies: device.cookies })
+  t.match((await there.get('/who')).json, { user: 'u1', bound: true })
+  const proof = device.proof(await device.ask())
+  device.cookies.delete('session-bound')
+  t.equal((await there.refresh(proof)).status, 200, 'a challenge of one node is answered at another')
+  t.match((await device.get('/who')).json, { user: 'u1', bound: true })
+})
+
+t.test('a node that does not know the secret yet keeps the binding: 503, not an end', async t => {
+  const device = await new Device(await makeBoundApp({ session: { secret: { id: 'new', secret } } })).login()
+  const old = await makeBoundApp({ session: { secret: { id: 'old', secret: olderSecret } } })
+  const there = Object.assign(new Device(old), { keys: device.keys, id: device.id, cookies: device.cookies })
+  const answer = await there.post('/dbsc/refresh', { 'sec-secure-session-id': device.id })
+  t.match(answer, { status: 503, json: { refused: 'unknown-session' }, setCookies: [] })
+})
+
+t.test('the browser\'s binding of an earlier session ends; that of the present one stays', async t => {
+  const device = await new Device(await makeBoundApp()).login()
+  const earlier = device.id
+  await device.get('/login')
+  await device.register()
+  t.match(await device.post('/dbsc/refresh', { 'sec-secure-session-id': earlier }), { status: 400, json: { refused: 'not-bound' } })
+  t.match(await device.post('/dbsc/refresh'), { status: 400, json: { refused: 'not-bound' } })
+  t.equal((await device.refresh()).status, 200)
+})
+
+t.test('another session cookie of the name, unproven, does not shut out the one that is proven', async t => {
+  const app = await makeBoundApp()
+  const [attacker, device] = [await new Device(app).login(), await new Device(app).login()]
+  const cookie = `session=${attacker.cookies.get('session')!}; session-bound=${attacker.cookies.get('session')!}; ${device.header()}; session-bound=x`
+  t.match((await device.get('/who', { cookie })).json, { user: 'u1', bound: true })
+  t.match((await device.get('/who', { cookie: `${attacker.stolen('session').header()}; ${device.stolen('session').header()}` })).json, unproven)
+})
+
+t.test('switched off by `when: () => false`, sessions that are bound stay so, and no other is', async t => {
+  const device = await new Device(await makeBoundApp()).login()
+  const off = Object.assign(new Device(await makeBoundApp({ deviceBound: { when: () => false } })), { keys: device.keys, id: device.id, cookies: device.cookies })
+  t.match((await off.get('/who')).json, { user: 'u1', bound: true })
+  t.equal((await off.refresh()).status, 200)
+  const other = new Device(off.app)
+  await other.get('/login')
+  t.equal(other.offers, 0)
+})
+
+t.test('a `when` that throws costs the offer, not the answer', async t => {
+  const lines: Array<Record<string, unknown>> = []
+  const device = new Device(await makeBoundApp({ server: logTo(lines), deviceBound: { when: () => { throw new Error('oops') } } }))
+  t.equal((await device.get('/login')).status, 200)
+  t.equal(device.offers, 0)
+  t.ok(lines.some(({ level, msg }) => level === 50 && /deviceBound\.when has failed/.test(String(msg))))
+})
+
+t.test('`when` cannot change the session', async t => {
+  const app = await makeBoundApp({ deviceBound: { required: 10, when: data => { delete data.user; data.note = 'changed'; return true } } })
+  const device = new Device(app)
+  await device.get('/login')
+  t.equal(offerIn(await device.get('/login')) === undefined, false)
+  t.match((await device.get('/who')).json, { user: 'u1' })
+  t.equal(when({}, {} as never), false)
+})
+
+t.test('an envelope whose version does not fit its binding is foreign', async t => {
+  const app = await makeBoundApp()
+  const key = 'A'.repeat(44)
+  for (const envelope of [
+    { v: 2, n: 'session', i: 'an-id', c: Date.now(), d: { views: 1 } }, { v: 1, n: 'session', i: 'an-id', c: Date.now(), b: `x.${key}`, d: { views: 1 } },
+    { v: 2, n: 'session', i: 'an-id', c: Date.now(), b: 'x', d: { views: 1 } }, { v: 2, n: 'session', i: 'an-id', c: Date.now(), b: { id: 'x', key }, d: { views: 1 } }
+  ]) {
+    const cookie = `session=${await Iron.seal(envelope, secret, { ...Iron.defaults, ttl: 60_000 })}`
+    t.match((await new Device(app).get('/who', { cookie })).json, { views: null, reason: 'foreign' }, JSON.stringify(envelope))
+  }
+})
