@@ -22,6 +22,22 @@ async function passes (t: Test, store: SessionStore, amount: number, options?: S
 
 t.test('a store in memory with every method', async t => { await passes(t, new MemoryStore(), 27) })
 
+t.test('stores that answer with bytes, or parse JSON objects', async t => {
+  const bytes = new MemoryStore()
+  const parsing = new MemoryStore()
+  const textOf = async (store: MemoryStore, id: string): Promise<string | undefined> => store.live(id)?.value
+  const encode = async (id: string): Promise<Buffer | null> => {
+    const text = await textOf(bytes, id)
+    return text === undefined ? null : Buffer.from(text)
+  }
+  const parse = async (id: string): Promise<unknown> => {
+    const text = await textOf(parsing, id)
+    return text?.startsWith('{') ? JSON.parse(text) as unknown : text
+  }
+  await passes(t, Object.assign(bytes, { get: encode }) as never, 27)
+  await passes(t, Object.assign(parsing, { get: parse }) as never, 27)
+})
+
 t.test('stores of others pass the tests that apply', { timeout: 0 }, async t => {
   await t.test('Keyv', async t => { await passes(t, new Keyv(), 8) })
   await t.test('express-session\'s own store', async t => { await passes(t, fromExpressStore(new expressSession.MemoryStore()), 9) })

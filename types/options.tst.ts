@@ -39,6 +39,14 @@ describe('options', () => {
     expect<{ idleTimeout: 60 }>().type.not.toBeAssignableTo<SessionOptions>()
   })
 
+  test('deviceBound needs a function that chooses sessions by their data and their request', () => {
+    take({ secret, deviceBound: { when: (data, request) => request.protocol === 'https' && Object.keys(data).length > 0 } })
+    take({ secret, deviceBound: { when: () => true, timeout: 300, challengeTimeout: 30, path: '/bind', cookieName: 'proof', reload: false, required: 60 } })
+    expect<{ timeout: 300 }>().type.not.toBeAssignableTo<DeviceBoundOptions>()
+    expect<{ when: () => string }>().type.not.toBeAssignableTo<DeviceBoundOptions>()
+    expect<{ when: () => true, required: true }>().type.not.toBeAssignableTo<DeviceBoundOptions>()
+  })
+
   test('userOf gets the data, and returns a string or undefined', () => {
     take({ secret, userOf: data => data.user?.id, maxSessions: 5 })
     // @ts-expect-error Type 'number | undefined' is not assignable to type 'string | undefined'

@@ -2,8 +2,11 @@ import type { SessionStore } from './index.js'
 
 /** What the store asks of a Pool of pg. */
 export interface PostgresPool {
+  /** Runs a statement on any of its connections */
   query (text: string, values?: any[]): Promise<{ rows: any[], rowCount: number | null }>
+  /** Adds a listener, if nobody listens to `error` */
   on (event: 'error', listener: (error: Error) => void): unknown
+  /** How many listen to `error` */
   listenerCount (event: 'error'): number
 }
 

@@ -10,7 +10,9 @@ export interface StoreTestOptions {
 
 /** One test. `run` rejects with an `AssertionError` that says what is wrong. */
 export interface StoreTest {
+  /** What a store does that passes it */
   readonly name: string
+  /** Runs it */
   run (): Promise<void>
 }
 

@@ -241,7 +241,11 @@ async function survives (t: Test, server: Server, backend: Backend): Promise<voi
       while (!load.ends) {
         const { status, json } = await jar.get('/count')
         statuses.set(status, (statuses.get(status) ?? 0) + 1)
-        if (status !== 200) continue
+        if (status !== 200) {
+          // Calls that fail promptly wait for nothing: without a pause here, no timer would have its turn.
+          await wait(5)
+          continue
+        }
         // A change whose response was lost may have been saved or not, but the session is never empty.
         if ((json.views as number) <= views) return `${json.views as number} after ${views}`
         views = json.views as number
