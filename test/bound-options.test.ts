@@ -10,7 +10,7 @@ const refuse = async (deviceBound: unknown, message: RegExp, options: Partial<Se
   await t.rejects(makeBoundApp({ session: { ...options, deviceBound: deviceBound as DeviceBoundOptions } }), { message }, JSON.stringify(deviceBound))
 }
 
-t.test('a wrong option is refused at boot, by its name', async () => {
+t.test('a wrong option is invalid at boot, by its name', async () => {
   for (const wrong of [null, true, 'yes', []]) await refuse(wrong, /"deviceBound" must be an object/)
   for (const wrong of [undefined, true, 'user', {}]) await refuse({ when: wrong }, /"deviceBound\.when" must be a function/)
   for (const wrong of [299, 86_401, 300.5, '600', NaN, null]) await refuse({ when, timeout: wrong }, /"deviceBound\.timeout" must be a whole number from 300 to 86400/)
@@ -18,18 +18,18 @@ t.test('a wrong option is refused at boot, by its name', async () => {
   for (const wrong of ['', 'dbsc', '/', '/dbsc/', '/a b', '/a"b', '/:id', '/*', '/ä', 1, null]) await refuse({ when, path: wrong }, /"deviceBound\.path" must be a path such as/)
   for (const wrong of [0, -1, 1.5, '30', true, null]) await refuse({ when, required: wrong }, /"deviceBound\.required" must be a whole number/)
   await refuse({ when, reload: 'no' }, /"deviceBound\.reload" must be true or false/)
-  await refuse({ when, cookieName: 'a b' }, /cookie's name, "a b", is refused/)
+  await refuse({ when, cookieName: 'a b' }, /cookie name "a b" is invalid/)
   await refuse({ when, cookieName: 1 }, /"cookieName" must be/)
-  await refuse({ when, cookieName: 'session' }, /"deviceBound\.cookieName" is refused/)
-  await refuse({ when, timeOut: 600 }, /"deviceBound\.timeOut" is unknown; known are when, timeout/)
+  await refuse({ when, cookieName: 'session' }, /"deviceBound\.cookieName" is invalid/)
+  await refuse({ when, timeOut: 600 }, /"deviceBound\.timeOut" is unknown. Did you mean timeout/)
 })
 
-t.test('what browsers cannot bind is refused at boot', async () => {
-  await refuse({ when }, /"deviceBound" is refused: browsers bind no cookie that is partitioned/, { cookie: { partitioned: true } })
-  await refuse({ when }, /"deviceBound" is refused: browsers bind cookies over HTTPS only/, { cookie: { secure: false } })
-  await refuse({ when }, /"deviceBound" is refused: iron-session/, { interop: 'iron-session' })
-  await refuse({ when }, /"deviceBound" is refused: a cookie with cookie\.domain/, { cookie: { domain: 'example.com' } })
-  await refuse({ when }, /"deviceBound\.path" is refused: cookie\.path keeps the session's cookie from \/dbsc/, { cookie: { path: '/app' } })
+t.test('what browsers cannot bind is invalid at boot', async () => {
+  await refuse({ when }, /"deviceBound" is invalid: browsers bind no cookie that is partitioned/, { cookie: { partitioned: true } })
+  await refuse({ when }, /"deviceBound" is invalid: browsers bind cookies over HTTPS only/, { cookie: { secure: false } })
+  await refuse({ when }, /"deviceBound" is invalid: iron-session/, { interop: 'iron-session' })
+  await refuse({ when }, /"deviceBound" is invalid: a cookie with cookie\.domain/, { cookie: { domain: 'example.com' } })
+  await refuse({ when }, /"deviceBound\.path" is invalid: cookie\.path keeps the session's cookie from \/dbsc/, { cookie: { path: '/app' } })
 })
 
 t.test('routes and cookies that are taken are refused at boot', async t => {
@@ -40,13 +40,13 @@ t.test('routes and cookies that are taken are refused at boot', async t => {
     await app.ready()
   }
   await t.rejects(twice({}, { deviceBound: { when } }), { message: /there is a route at \/dbsc\/registration already/ })
-  await t.rejects(twice({}, { cookieName: 'session-bound' }), { message: /cookie of the name "session-bound"/ })
-  await t.rejects(twice({}, { deviceBound: { when, path: '/other', cookieName: 'session' } }), { message: /cookie of the name "session"/ })
-  await t.rejects(twice({}, { deviceBound: { when, path: '/other', cookieName: 'admin.1' } }), { message: /cookie of the name "admin\.1"/ })
+  await t.rejects(twice({}, { cookieName: 'session-bound' }), { message: /the cookie name "session-bound"/ })
+  await t.rejects(twice({}, { deviceBound: { when, path: '/other', cookieName: 'session' } }), { message: /the cookie name "session"/ })
+  await t.rejects(twice({}, { deviceBound: { when, path: '/other', cookieName: 'admin.1' } }), { message: /the cookie name "admin\.1"/ })
   await twice({}, {})
 })
 
-t.test('a prefix with parameters is refused, one without is not', async t => {
+t.test('a prefix with parameters is invalid, one without is not', async t => {
   for (const [prefix, isGood] of [['/t/:tenant', false], ['/app', true], ['/app/', true]] as const) {
     const app = Fastify()
     app.register(async scope => { await scope.register(sessionPlugin, { secret, deviceBound: { when } }) }, { prefix })

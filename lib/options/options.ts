@@ -180,13 +180,12 @@ function parseSealing (options: SealerOptions): SealerConfig {
   oneOf(false, 'iron', 'iron-session')('interop', interop)
   const keyring = new Keyring(parseSecrets(secret, interop === 'iron-session'), interop !== false)
   if (typeof sessionName !== 'string' || sessionName === '') throw invalid('sessionName', 'a non-empty string', sessionName)
+  const absolute = absoluteTimeout === false ? false : parseTimeout('absoluteTimeout', absoluteTimeout, 'a number of seconds above 0, or false')
   return {
     keyring,
     sessionName,
-    idleTimeout: parseIdle(options, absoluteTimeout),
-    absoluteTimeout: absoluteTimeout === false
-      ? false
-      : parseTimeout('absoluteTimeout', absoluteTimeout, 'a number of seconds above 0, or false'),
+    idleTimeout: parseIdle(options, absolute),
+    absoluteTimeout: absolute,
     interop,
     iron: parseIron(iron, keyring, interop),
     schema: parseSchema(schema),
