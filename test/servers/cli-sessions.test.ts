@@ -6,12 +6,12 @@ import pg from 'pg'
 import { createClient, createCluster } from 'redis'
 import t from 'tap'
 import type { Test } from 'tap'
-import { cli } from '../lib/cli/cli.js'
-import type { SessionStore } from '../lib/index.js'
-import { postgresStore } from '../lib/postgres.js'
-import { redisStore } from '../lib/redis.js'
-import { makeApp } from './fixtures/app.js'
-import { missing, startPostgres, startRedis, startRedisCluster } from './fixtures/servers.js'
+import { cli } from '../../lib/cli/cli.js'
+import type { SessionStore } from '../../lib/index.js'
+import { postgresStore } from '../../lib/postgres.js'
+import { redisStore } from '../../lib/redis.js'
+import { makeApp } from '../fixtures/app.js'
+import { missing, startPostgres, startRedis, startRedisCluster } from '../fixtures/servers.js'
 
 interface Result { code: number, json: any, err: string }
 

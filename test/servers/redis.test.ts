@@ -5,11 +5,11 @@ import { Redis } from 'ioredis'
 import { createClient } from 'redis'
 import t from 'tap'
 import type { Test } from 'tap'
-import { redisStore } from '../lib/redis.js'
-import { storeTests } from '../lib/store-test.js'
-import { clients } from './fixtures/redis-clients.js'
-import { missing, startRedis } from './fixtures/servers.js'
-import type { Server } from './fixtures/servers.js'
+import { redisStore } from '../../lib/redis.js'
+import { storeTests } from '../../lib/store-test.js'
+import { clients } from '../fixtures/redis-clients.js'
+import { missing, startRedis } from '../fixtures/servers.js'
+import type { Server } from '../fixtures/servers.js'
 
 const LONG = 60_000
 
@@ -183,6 +183,6 @@ t.test('what is wrong is an error at once', async t => {
     t.throws(() => redisStore(wrong as never), { code: 'FST_SESSION_INVALID_OPTION', message: /"client" must be a client of node-redis or of ioredis/ })
   }
   t.throws(() => redisStore(client as never, { prefix: 5 as never }), { message: /"prefix" must be a string/ })
-  t.throws(() => redisStore(client as never, { prefx: '' } as never), { message: /"prefx" is unknown; known are prefix/ })
+  t.throws(() => redisStore(client as never, { prefx: '' } as never), { message: /"prefx" is unknown. Did you mean prefix/ })
   t.throws(() => redisStore(client as never, null as never), { code: 'FST_SESSION_INVALID_OPTION' })
 })
