@@ -18,18 +18,16 @@ export function postgresStore (database: PostgresPool | { pool: PostgresPool }, 
   const pool = parsePool(database)
   const sql = statementsFor(table)
 
-  async function query (text: string, values?: unknown[]): Promise<{ rows: any[], rowCount: number }> {
-    for (let tries = 1; ; tries++) {
-      try {
-        const { rows, rowCount } = await pool.query(text, values)
-        return { rows, rowCount: rowCount ?? 0 }
-      } catch (error) {
-        const { code } = Object(error) as { code?: unknown }
-        // Where transactions are repeatable or serializable by default, the later of two has to be run again.
-        if (code === '40001' && tries < MAX_TRIES) continue
-        if (code === '42P01') throw new Error(`the table ${table} does not exist: call the store's migrate() once, before it is used`, { cause: error })
-        throw error
-      }
+  async function query (text: string, values?: unknown[], tries = 1): Promise<{ rows: any[], rowCount: number }> {
+    try {
+      const { rows, rowCount } = await pool.query(text, values)
+      return { rows, rowCount: rowCount ?? 0 }
+    } catch (error) {
+      const { code } = Object(error) as { code?: unknown }
+      // Where transactions are repeatable or serializable by default, the later of two has to be run again.
+      if (code === '40001' && tries < MAX_TRIES) return await query(text, values, tries + 1)
+      if (code === '42P01') throw new Error(`the table ${table} does not exist: call the store's migrate() once, before it is used`, { cause: error })
+      throw error
     }
   }
 
@@ -76,11 +74,12 @@ export function postgresStore (database: PostgresPool | { pool: PostgresPool }, 
     },
 
     async prune () {
-      for (let all = 0; ;) {
-        const { rowCount } = await query(sql.prune)
-        all += rowCount
-        if (rowCount < BATCH) return all
-      }
+      let [all, batch] = [0, 0]
+      do {
+        batch = (await query(sql.prune)).rowCount
+        all += batch
+      } while (batch === BATCH)
+      return all
     }
   } satisfies PostgresStore
   const listeners = new Listeners(listenerOf(pool, sql.listen))

@@ -146,3 +146,47 @@ t.test('a userOf that fails is an error of the app, when a session is saved and 
   const { info } = await node.app.session.unseal(jar.cookies.get('session')!) as { info: SessionInfo }
   t.ok(info.id)
 })
+
+t.test('a mark that another process changes meanwhile is made again', async t => {
+  const store = new TestStore('replace')
+  const { app } = await makeListed(store)
+  const jar = await startOn({ app } as Node, '/login')
+  await app.session.of('u1').endAll()
+  const own = store.replace!
+  let refusals = 2
+  store.replace = async (...args) => refusals-- > 0 ? false : await own(...args)
+  await app.session.of('u1').endAll()
+  t.ok(refusals < 0)
+  t.equal((await seen(jar)).reason, 'revoked')
+})
+
+t.test('a Keyv is asked in a way that does not hide its failures', async t => {
+  const listeners: Array<(error: Error) => void> = []
+  let fails = false
+  const entries = new TestStore('getMany')
+  const keyv = {
+    get: async (id: string) => await entries.get(id),
+    set: async (id: string, value: string, ttlMs: number) => { await entries.set(id, value, ttlMs) },
+    delete: async (id: string) => { await entries.delete(id) },
+    getMany: async () => { throw new Error('it would hide its failures') },
+    async getManyRaw (ids: string[]): Promise<Array<{ value?: unknown } | undefined>> {
+      if (fails) for (const listener of listeners) listener(new Error('down'))
+      return (await entries.getMany!(ids)).map(value => fails || value === undefined ? undefined : { value })
+    },
+    on: (_name: 'error', listener: (error: Error) => void) => { listeners.push(listener) }
+  }
+  const { app } = await makeNode({ userOf, isRevoked: denylist(keyv) }, acts)
+  const jar = await startOn({ app } as Node, '/login')
+  t.match((await seen(jar)).data, { user: { id: 'u1' } })
+  fails = true
+  t.equal((await jar.get('/data')).status, 503, 'a failure is no empty list')
+  fails = false
+  const id = await idOf(jar)
+  await app.session.of('u1').endAll()
+  await app.session.of('u1').end(id)
+  keyv.getManyRaw = async ids => {
+    for (const listener of listeners) listener(new Error('a connection broke'))
+    return (await entries.getMany!(ids)).map(value => ({ value }))
+  }
+  t.equal((await seen(jar)).reason, 'revoked', 'what was found was not hidden')
+})

@@ -107,3 +107,13 @@ t.test('a login asks the store four times at most, a change three times', async 
   await visitor.get('/data')
   t.same(store.took(), ['get'])
 })
+
+t.test('a login that another login has ended ends nobody', async t => {
+  const store = new TestStore(...methods)
+  const { app } = await makeNode({ store, userOf, maxSessions: 1 }, acts)
+  const jar = await startOn({ app } as Node, '/login')
+  const [kept] = store.entries.keys()
+  store.before.set('find', () => { for (const id of store.entries.keys()) if (id !== kept) store.entries.delete(id) })
+  await startOn({ app } as Node, '/login')
+  t.same(await alive([jar]), [true])
+})

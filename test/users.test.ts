@@ -1,5 +1,5 @@
 import t from 'tap'
-import { errors } from '../lib/index.js'
+import { denylist, errors } from '../lib/index.js'
 import type { SessionOptions, SessionStore } from '../lib/index.js'
 import { Jar, logTo, makeApp } from './fixtures/app.js'
 import { ada, copyOf, makeNode, seen, startOn } from './fixtures/nodes.js'
@@ -220,6 +220,7 @@ t.test('userOf and maxSessions are refused where nothing can find the sessions o
     [{ userOf, store: find, storage: 'overflow' }, /does not know of all sessions/],
     [{ userOf: 'id' as never, store: find }, /a function/],
     [{ maxSessions: 1, store: find }, /needs userOf/],
+    [{ userOf, maxSessions: 1, isRevoked: denylist(new TestStore()) }, /needs a store that can find/],
     [{ userOf, maxSessions: 0, store: find }, /a whole number from 1/],
     [{ userOf, maxSessions: 1.5, store: find }, /a whole number from 1/]
   ]
@@ -254,4 +255,39 @@ t.test('a store that breaks the contract of find is an error of the store', asyn
   const other = await makeApp({ store: silent, userOf }, { '/logout': request => { request.session.destroy() } }, logTo(lines, 'error'))
   t.equal((await copyOf(jar, { app: other }).get('/logout')).status, 503)
   t.match(lines, [{ err: { code: 'FST_SESSION_STORE', stack: /must return from delete whether there was an entry/ } }])
+})
+
+t.test('a store that lists sessions needs no denylist, and may have one', async t => {
+  const list = new TestStore('getMany')
+  const { app } = await makeUsers({ isRevoked: denylist(list) })
+  const jar = await startOn({ app } as Node, '/login')
+  list.took()
+  await seen(jar)
+  t.same(list.took(), ['get'], 'it is not asked about the user')
+  t.equal(await app.session.of('u1').endAll(), 1)
+  t.equal((await seen(jar)).reason, 'not-stored')
+})
+
+t.test('a store may return numbers from delete, and entries that somebody else has filed', async t => {
+  const store = new TestStore('find')
+  const own = store.delete.bind(store)
+  store.delete = async id => Number(await own(id))
+  const { app } = await makeUsers({}, store)
+  const jar = await startOn({ app } as Node, '/login')
+  await store.set('other', '{"v":1,"c":1000,"d":{"views":1}}', 10_000, 'u1')
+  const list = await app.session.of('u1').list()
+  t.same(list.map(({ lastSeenAt }) => lastSeenAt.getTime()).sort()[0], 1000, 'its creation is the last time that it was seen')
+  t.equal(await app.session.of('u1').endAll(), 2)
+  t.equal(await app.session.of('u1').end('other'), false)
+  t.equal((await seen(jar)).reason, 'not-stored')
+})
+
+t.test('an index that still names what is gone does not keep endAll() busy', async t => {
+  const store = new TestStore('find')
+  const { app } = await makeUsers({}, store)
+  await startOn({ app } as Node, '/login')
+  const stale = await store.find!('u1')
+  store.find = async () => stale
+  t.equal(await app.session.of('u1').endAll(), 1)
+  t.equal(await app.session.of('u1').endAll(), 0)
 })

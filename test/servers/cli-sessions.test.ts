@@ -42,6 +42,7 @@ async function administrate (t: Test, store: string[], env: Record<string, strin
   t.notMatch(JSON.stringify(listed.json), 'private', 'no data unless it is asked for')
   t.match((await sessions('list', '--user', 'ada', '--data')).json[0], { data: { note: 'private' } })
   t.equal((await sessions('list', '--user', 'ada', '--name', 'staff')).json.length, 1)
+  t.equal((await sessions('list', '--user', 'ada', '--name', 'session')).json.length, 3)
   const [first, second] = listed.json as [{ id: string }, { id: string }]
   t.match(await sessions('end', first.id, '--user', 'bob'), { code: 1, json: { ended: false } })
   t.match(await sessions('end', first.id, '--user', 'ada'), { code: 0, json: { ended: true } })
@@ -156,6 +157,10 @@ t.test('end needs an id', { skip: missing('redis-server') }, async t => {
 })
 
 t.test('a client that is not installed is named, and one that is broken says why', async t => {
+  inFolder(t, 'ioredis')
+  for (const more of [[], ['--cluster']]) {
+    t.match(await run(['list', '--user', 'ada', '--redis', 'redis://127.0.0.1:1', ...more]), { code: 3, json: undefined, err: /\w/ })
+  }
   inFolder(t)
   t.match(await run(['list', '--user', 'ada', '--redis', 'redis://127.0.0.1:1']), { code: 2, err: /Install redis or ioredis/ })
   t.match(await run(['list', '--user', 'ada', '--postgres', 'postgresql://127.0.0.1:1/x']), { code: 2, err: /Install pg/ })
