@@ -1,6 +1,7 @@
 import t from 'tap'
 import { logTo } from './fixtures/app.js'
 import { Device, makeBoundApp } from './fixtures/device.js'
+import { TestStore } from './fixtures/stores.js'
 
 // What goes wrong with device-bound sessions where nobody thinks of it.
 
@@ -38,6 +39,12 @@ t.test('a link from another site is not held up where there is no bound session'
   await device.register()
   device.cookies.delete('session-bound')
   t.equal((await device.get('/off', link)).body, 'off', 'nor on a route without sessions')
+})
+
+t.test('a link from another site is answered with a page that loads itself again where the session is in a store, too', async t => {
+  const device = await new Device(await makeBoundApp({ session: { store: new TestStore() } })).login()
+  device.cookies.delete('session-bound')
+  t.match((await device.get('/who', link)).headers, { refresh: '0;url=/./who' })
 })
 
 t.test('reload: false leaves links from other sites to the app', async t => {
