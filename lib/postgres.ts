@@ -25,7 +25,7 @@ export function postgresStore (database: PostgresPool | { pool: PostgresPool }, 
         return { rows, rowCount: rowCount ?? 0 }
       } catch (error) {
         const { code } = Object(error) as { code?: unknown }
-        // If the default isolation level is repeatable read or serializable, the later of two concurrent statements must be retried.
+        // Where transactions are repeatable or serializable by default, the later of two has to be run again.
         if (code === '40001' && tries < MAX_TRIES) continue
         if (code === '42P01') throw new Error(`the table ${table} does not exist: call the store's migrate() once, before it is used`, { cause: error })
         throw error
