@@ -71,7 +71,7 @@ t.test('end() puts one session on the list', async t => {
 
 t.test('list() says what it needs', async t => {
   const { app } = await makeListed()
-  await t.rejects(app.session.of('u1').list(), { code: 'FST_SESSION_INVALID_OPTION', message: /redisStore\(\) and postgresStore\(\)/ })
+  await t.rejects(app.session.of('u1').list(), { code: 'FST_SESSION_INVALID_OPTION', message: /redisStore\(\) or postgresStore\(\)/ })
 })
 
 t.test('a request that is under way does not carry a session over endAll()', async t => {
