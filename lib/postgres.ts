@@ -7,9 +7,9 @@ import { listenerOf } from './store/postgres/listener.js'
 import { pruneRegularly } from './store/postgres/pruning.js'
 import { BATCH, statementsFor } from './store/postgres/sql.js'
 
-/** Timers cannot wait longer, in seconds. */
+/** The longest delay of a timer, in seconds */
 const MAX_INTERVAL = 2_147_483
-/** How often a statement is run that could not be serialized */
+/** How often a statement is tried that fails with a serialization error */
 const MAX_TRIES = 20
 
 export function postgresStore (database: PostgresPool | { pool: PostgresPool }, options: PostgresStoreOptions = {}): PostgresStore {
@@ -100,7 +100,7 @@ function parsePool (database: PostgresPool | { pool: PostgresPool }): PostgresPo
   if ([query, on, listenerCount].some(method => typeof method !== 'function')) {
     throw invalid('pool', 'a Pool of pg, or the app.pg of @fastify/postgres', database)
   }
-  // Without a listener, a connection that breaks while nobody uses it would end the process.
+  // Without a listener, an idle connection that breaks would end the process.
   if (pool.listenerCount('error') === 0) pool.on('error', () => {})
   return pool
 }

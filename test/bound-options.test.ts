@@ -32,7 +32,7 @@ t.test('what browsers cannot bind is invalid at boot', async () => {
   await refuse({ when }, /"deviceBound\.path" is invalid: cookie\.path keeps the session's cookie from \/dbsc/, { cookie: { path: '/app' } })
 })
 
-t.test('routes and cookies that are taken are refused at boot', async t => {
+t.test('routes and cookies that are already used throw at boot', async t => {
   const twice = async (first: Partial<SessionOptions>, second: Partial<SessionOptions>): Promise<void> => {
     const app = Fastify()
     await app.register(sessionPlugin, { secret, deviceBound: { when }, ...first })
@@ -68,7 +68,7 @@ t.test('the caller\'s options stay as they are', async t => {
   t.match((await device.get('/who')).json, { bound: true })
 })
 
-t.test('what else was sealed with the secret is no proof', async t => {
+t.test('other data that was sealed with the secret is not a proof', async t => {
   const device = await new Device(await makeBoundApp()).login()
   for (const value of ['text', null, [], 1, {}, { v: 'bound' }, { v: 'bound', n: 'admin', i: 'x', c: 1, d: 'proof' }]) {
     device.cookies.set('session-bound', await Iron.seal(value, secret, { ...Iron.defaults, ttl: 60_000 }))

@@ -16,7 +16,7 @@ const idOf = async (jar: Jar): Promise<string> => (await jar.get('/id')).json.id
 const makeListed = async (store = new TestStore(), more: Partial<SessionOptions> = {}): Promise<Node & { store: TestStore }> =>
   ({ ...await makeNode({ userOf, isRevoked: denylist(store), ...more }, acts), store })
 
-t.test('endAll() beside a denylist ends all sessions of the user in cookies, but one', async t => {
+t.test('endAll() with a denylist ends all sessions of the user except one', async t => {
   for (const more of [{}, { store: new TestStore(), storage: 'overflow' }, { store: new TestStore() }] as Array<Partial<SessionOptions>>) {
     const { app } = await makeListed(undefined, more)
     const jars = await Promise.all(Array.from({ length: 3 }, async () => await startOn({ app } as Node, '/login')))
@@ -32,7 +32,7 @@ t.test('endAll() beside a denylist ends all sessions of the user in cookies, but
   }
 })
 
-t.test('a session that was ended stays ended where it is spared later', async t => {
+t.test('a session that was ended stays ended if a later endAll() excepts it', async t => {
   for (const optional of [[], ['replace']] as Array<['replace'] | []>) {
     const { app } = await makeListed(new TestStore(...optional))
     const [one, two] = [await startOn({ app } as Node, '/login'), await startOn({ app } as Node, '/login')]
@@ -44,7 +44,7 @@ t.test('a session that was ended stays ended where it is spared later', async t 
   }
 })
 
-t.test('two calls of endAll() on two nodes end what either was to end', async t => {
+t.test('after calls of endAll() on two nodes, the sessions of both calls have ended', async t => {
   const store = new TestStore('replace')
   const [here, there] = await makeNodes(2, () => ({ userOf, isRevoked: denylist(store.beside()) }), acts)
   for (let round = 0; round < 10; round++) {
@@ -59,7 +59,7 @@ t.test('two calls of endAll() on two nodes end what either was to end', async t 
   }
 })
 
-t.test('end() puts one session on the list', async t => {
+t.test('end() adds one session to the list', async t => {
   const { app } = await makeListed()
   const [one, two] = [await startOn({ app } as Node, '/login'), await startOn({ app } as Node, '/login')]
   const id = await idOf(one)
@@ -69,12 +69,12 @@ t.test('end() puts one session on the list', async t => {
   t.same([(await seen(one)).reason, (await seen(two)).reason], ['revoked', null])
 })
 
-t.test('list() says what it needs', async t => {
+t.test('list() throws an error that names the stores which support it', async t => {
   const { app } = await makeListed()
-  await t.rejects(app.session.of('u1').list(), { code: 'FST_SESSION_INVALID_OPTION', message: /redisStore\(\) and postgresStore\(\)/ })
+  await t.rejects(app.session.of('u1').list(), { code: 'FST_SESSION_INVALID_OPTION', message: /redisStore\(\) or postgresStore\(\)/ })
 })
 
-t.test('a request that is under way does not carry a session over endAll()', async t => {
+t.test('a request that is under way does not keep a session alive after endAll()', async t => {
   for (const count of [1, 2] as const) {
     const store = new TestStore()
     const [here, there] = await makeNodes(count, () => ({ userOf, isRevoked: denylist(store.beside()) }), acts)
@@ -91,7 +91,7 @@ t.test('a request that is under way does not carry a session over endAll()', asy
   }
 })
 
-t.test('a session that has a user is looked up once', async t => {
+t.test('a session with a user takes one look-up', async t => {
   const { app, store } = await makeListed(new TestStore('getMany'))
   const jar = await startOn({ app } as Node, '/login')
   store.took()
@@ -103,7 +103,7 @@ t.test('a session that has a user is looked up once', async t => {
   t.same(store.took(), ['get'], 'nobody\'s session')
 })
 
-t.test('a mark that cannot be read, and a store that breaks the contract, open no session', async t => {
+t.test('with an invalid mark, or a store that breaks its contract, no session opens', async t => {
   const { app, store } = await makeListed(new TestStore('getMany'))
   const jar = await startOn({ app } as Node, '/login')
   await app.session.of('u1').endAll()
@@ -119,7 +119,7 @@ t.test('a mark that cannot be read, and a store that breaks the contract, open n
   }
 })
 
-t.test('a list of your own hears of a user, and its failures are those of a store', async t => {
+t.test('a custom list receives the user, and its errors are store errors', async t => {
   const calls: unknown[][] = []
   const list: RevocationList = {
     check: (_info, _request, _data, user) => { calls.push(['check', user]); return false },
@@ -135,7 +135,7 @@ t.test('a list of your own hears of a user, and its failures are those of a stor
   await t.rejects(app.session.of('u1').endAll(), { code: 'FST_SESSION_STORE' })
 })
 
-t.test('a userOf that fails is an error of the app, when a session is saved and when it is read', async t => {
+t.test('an error of userOf fails the request, when a session is saved and when it is read', async t => {
   let fails = false
   const node = await makeListed(undefined, { userOf: data => { if (fails) throw new Error('no such user'); return data.user?.id } })
   const jar = await startOn(node, '/login')

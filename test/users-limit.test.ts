@@ -17,7 +17,7 @@ async function alive (jars: readonly Jar[]): Promise<boolean[]> {
   return await Promise.all(jars.map(async jar => (await seen(jar)).data.user !== undefined))
 }
 
-t.test('a login beyond maxSessions ends the session of the user that was used least recently', async t => {
+t.test('a login beyond maxSessions ends the least recently used session of the user', async t => {
   t.clock.enter()
   const { app } = await makeNode({ store: new TestStore(...methods), userOf, maxSessions: 2 }, acts)
   const jars: Jar[] = []
@@ -34,7 +34,7 @@ t.test('a login beyond maxSessions ends the session of the user that was used le
   t.same(await alive([other]), [true], 'another user')
 })
 
-t.test('a limit that was lowered ends all beyond it at the next login, and none before', async t => {
+t.test('a lowered limit ends sessions at the next login, and none before', async t => {
   t.clock.enter()
   const store = new TestStore(...methods)
   const { app } = await makeNode({ store, userOf }, acts)
@@ -55,7 +55,7 @@ t.test('a limit that was lowered ends all beyond it at the next login, and none 
   t.same(await alive([first]), [true], 'it was used last')
 })
 
-t.test('a session that gains its user without regenerate(), or another one, counts from then on', async t => {
+t.test('a session that gains or changes its user without regenerate() counts from then on', async t => {
   t.clock.enter()
   const { app } = await makeNode({ store: new TestStore(...methods), userOf, maxSessions: 1 }, acts)
   const first = await startOn({ app } as Node, '/login')
@@ -73,7 +73,7 @@ t.test('a session that gains its user without regenerate(), or another one, coun
   t.same(await alive([visitor]), [false], 'a session that is sealed outside a request counts too')
 })
 
-t.test('of logins that overlap, the last lives', async t => {
+t.test('if logins overlap, the last one keeps its session', async t => {
   for (const count of [1, 2] as const) {
     const store = new TestStore(...methods)
     const nodes = await makeNodes(count, () => ({ store: store.beside(), userOf, maxSessions: 1 }), acts)
@@ -85,7 +85,7 @@ t.test('of logins that overlap, the last lives', async t => {
   }
 })
 
-t.test('a login whose others cannot be found fails, and leaves no session', async t => {
+t.test('a login fails and leaves no session if the other sessions cannot be found', async t => {
   const store = new TestStore(...methods)
   const node = await makeNode({ store, userOf, maxSessions: 1 }, acts)
   store.fails.set('find', new Error('down'))
@@ -95,7 +95,7 @@ t.test('a login whose others cannot be found fails, and leaves no session', asyn
   t.same(await node.app.session.of('u1').list(), [])
 })
 
-t.test('a login asks the store four times at most, a change three times', async t => {
+t.test('a login takes at most four store calls, and a change three', async t => {
   const store = new TestStore(...methods)
   const { app } = await makeNode({ store, userOf, maxSessions: 2 }, acts)
   const visitor = await startOn({ app } as Node, '/visit')

@@ -1,15 +1,15 @@
 import type { EventEmitter } from 'node:events'
 import type { SessionStore } from '../../types/index.js'
 
-/** A session that is held open, by a websocket or a stream. */
+/** A signal for a session that a websocket or a stream uses. */
 interface Watch {
   readonly controller: AbortController
-  /** Looks the session up, and ends the watch if it has ended */
+  /** Looks up the session, and aborts the signal if it has ended */
   readonly look: () => Promise<void>
   timer: NodeJS.Timeout
 }
 
-/** Tells who holds a session open that it has ended. */
+/** Aborts the signals of sessions that have ended. */
 export class Endings {
   readonly #watches = new Map<string, Set<Watch>>()
   readonly #store: SessionStore | undefined
@@ -20,9 +20,10 @@ export class Endings {
   }
 
   /**
+   * Returns a signal that aborts when the session ends.
    * @param every seconds between two look-ups
-   * @param lives looks the session up; where it rejects, the next look-up decides
-   * @param connection its `close` ends the watch
+   * @param lives looks up the session; if it rejects, the next look-up decides
+   * @param connection its `close` event ends the watch
    */
   watch (id: string, every: number, lives: () => Promise<boolean>, connection: EventEmitter): AbortSignal {
     const look = async (): Promise<void> => {
@@ -43,7 +44,7 @@ export class Endings {
     return watch.controller.signal
   }
 
-  /** A session has ended: whoever holds it hears of it. */
+  /** Aborts the signals of a session that has ended. */
   announce (id: string): void {
     const watches = this.#watches.get(id)
     if (watches === undefined) return
@@ -55,7 +56,7 @@ export class Endings {
     watches.clear()
   }
 
-  /** Sessions have ended, and nobody here knows which: all that are held are looked up. */
+  /** Looks up all watched sessions, because some have ended and their ids are unknown. */
   lookNow (): void {
     for (const watches of this.#watches.values()) {
       for (const { look, timer } of watches) {
@@ -65,7 +66,7 @@ export class Endings {
     }
   }
 
-  /** Listens for what other processes end, from the first watch on. A server that is away is tried again at the next look-up. */
+  /** Subscribes to sessions that other processes end, from the first watch on. After a failure, the next look-up tries again. */
   #subscribe (): void {
     if (this.#subscription !== undefined || this.#store?.subscribe === undefined) return
     const subscription = this.#store.subscribe(id => { this.announce(id) })
@@ -75,7 +76,7 @@ export class Endings {
     })
   }
 
-  /** The app closes. */
+  /** Stops all watches and the subscription. Called when the app closes. */
   async close (): Promise<void> {
     for (const watches of this.#watches.values()) {
       for (const { timer } of watches) clearTimeout(timer)
@@ -87,7 +88,7 @@ export class Endings {
   }
 }
 
-/** Seconds from now, in a way that does not keep the process alive. */
+/** Does work some seconds from now, with a timer that does not keep the process alive. */
 function later (work: () => Promise<void>, seconds: number): NodeJS.Timeout {
   const timer = setTimeout(work, seconds * 1000)
   timer.unref()
