@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import type { ResponseCookieOptions, SessionInfo, SessionReason } from '../../types/index.js'
 import { overrideAttributes } from '../cookie/attributes.js'
 import type { CookieAttributes } from '../cookie/attributes.js'
@@ -100,6 +101,8 @@ export class SessionState {
   isSet = false
   /** Cookie attributes of this response, where they differ from the registered ones */
   attributes: CookieAttributes | undefined
+  /** What is sent to the client, from the plugin's hook on; its `close` ends what the session is held open for */
+  response: ServerResponse | undefined
   /** Whether the app has asked for it; until then it takes no part in the response */
   isRead = false
   /** Why the last save has failed, which the app knows already */

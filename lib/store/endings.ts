@@ -22,9 +22,10 @@ export class Endings {
   /**
    * @param every seconds between two look-ups
    * @param lives looks the session up; where it rejects, the next look-up decides
-   * @param connection its `close` ends the watch
+   * @param connection its `close` ends the watch; where it is closed already, there is nobody to tell
    */
-  watch (id: string, every: number, lives: () => Promise<boolean>, connection: EventEmitter): AbortSignal {
+  watch (id: string, every: number, lives: () => Promise<boolean>, connection: EventEmitter & { readonly destroyed?: boolean }): AbortSignal {
+    if (connection.destroyed === true) return new AbortController().signal
     const look = async (): Promise<void> => {
       this.#subscribe()
       const hasEnded = await lives().then(lives => !lives, () => false)
