@@ -6,7 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import Fastify from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
-import sessionPlugin from '../lib/index.js'
+import sessionPlugin, { denylist } from '../lib/index.js'
 import { makeNode, startOn } from './fixtures/nodes.js'
 import type { Acts, Node } from './fixtures/nodes.js'
 import { TestStore } from './fixtures/stores.js'
@@ -95,4 +95,30 @@ t.test('a signal before the hook of the plugin', async t => {
   t.equal((await app.inject('/')).statusCode, 200)
   t.notOk(signals[0]!.aborted)
   await app.close()
+})
+
+t.test('look-ups that overlap leave one timer', async t => {
+  const list = new TestStore()
+  const { app } = await makeNode({ isRevoked: denylist(list), userOf: data => data.user?.id }, {
+    hold: async (request, reply) => {
+      reply.hijack()
+      reply.raw.write('open')
+      app.session.signal(request, { every: 1 })
+    }
+  })
+  t.teardown(async () => { await app.close() })
+  const jar = await startOn({ app } as Node, '/login')
+  jar.get('/hold').catch(() => undefined)
+  await wait(50)
+  list.before.set('get', async () => { await wait(100) })
+  await Promise.all(['u2', 'u3', 'u4', 'u5', 'u6'].map(async (user, nth) => {
+    await wait(20 * nth)
+    await app.session.of(user).endAll()
+  }))
+  await wait(300)
+  list.before.clear()
+  list.took()
+  await wait(1500)
+  // One look-up asks for the session and for the mark of its user.
+  t.ok(list.took().length <= 4)
 })

@@ -30,7 +30,10 @@ export class Endings {
       this.#subscribe()
       const hasEnded = await lives().then(lives => !lives, () => false)
       if (hasEnded) this.announce(id)
-      else if (watches.has(watch)) watch.timer = later(look, every)
+      if (hasEnded || !watches.has(watch)) return
+      // Several look-ups may have been under way at once. One timer is left.
+      clearTimeout(watch.timer)
+      watch.timer = later(look, every)
     }
     const watch: Watch = { controller: new AbortController(), look, timer: later(look, every) }
     const watches = this.#watches.get(id) ?? new Set()
