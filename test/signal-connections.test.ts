@@ -122,3 +122,15 @@ t.test('look-ups that overlap leave one timer', async t => {
   // One look-up asks for the session and for the mark of its user.
   t.ok(list.took().length <= 4)
 })
+
+t.test('a store whose subscribe throws, or never answers, breaks neither the signals nor the end of the app', async t => {
+  for (const subscribe of [() => { throw new Error('not connected') }, async () => await new Promise<never>(() => {})]) {
+    const store = Object.assign(new TestStore('find'), { subscribe })
+    const { app } = await makeNode({ store }, { hold: request => { app.session.signal(request, { every: 1 }) } })
+    const jar = await startOn({ app } as Node)
+    t.equal((await jar.get('/hold')).status, 200)
+    // The next look-up tries again.
+    await wait(1100)
+    await app.close()
+  }
+})

@@ -1,6 +1,9 @@
 import type { EventEmitter } from 'node:events'
 import type { SessionStore } from '../../types/index.js'
 
+/** How long a store may take to stop listening when the app closes, in milliseconds */
+const CLOSING = 1000
+
 /** A session that is held open, by a websocket or a stream. */
 interface Watch {
   readonly controller: AbortController
@@ -71,8 +74,10 @@ export class Endings {
 
   /** Listens for what other processes end, from the first watch on. A server that is away is tried again at the next look-up. */
   #subscribe (): void {
-    if (this.#subscription !== undefined || this.#store?.subscribe === undefined) return
-    const subscription = this.#store.subscribe(id => { this.announce(id) })
+    const store = this.#store
+    if (this.#subscription !== undefined || store?.subscribe === undefined) return
+    // A store may throw, rather than reject.
+    const subscription = (async () => await store.subscribe!(id => { this.announce(id) }))()
     this.#subscription = subscription
     subscription.catch(() => {
       if (this.#subscription === subscription) this.#subscription = undefined
@@ -86,8 +91,13 @@ export class Endings {
       watches.clear()
     }
     this.#watches.clear()
-    const stop = await this.#subscription?.catch(() => undefined)
-    await stop?.()
+    if (this.#subscription === undefined) return
+    const stopped = this.#subscription.then(async stop => { await stop() }, () => {})
+    // A server that does not answer, so that the subscription has not even begun, must not keep the app from closing.
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(resolve, CLOSING)
+      stopped.then(resolve, reject).finally(() => { clearTimeout(timer) })
+    })
   }
 }
 
