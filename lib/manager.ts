@@ -78,11 +78,10 @@ export function createManager (
     signal (request, { every = 60 } = {}) {
       parseInteger('every', every, 1, 86_400)
       const { id } = getSession(request, config.sessionName).info
-      const { current } = getSlot(request, config.sessionName) as SessionState
+      const { current, response } = getSlot(request, config.sessionName) as SessionState
       if (current.standing === 'gone') return AbortSignal.abort(new Error('the session has ended'))
-      // An upgraded request never emits "close", but its socket does.
-      const connection = request.raw.headers.upgrade === undefined ? request.raw : request.raw.socket
-      return endings.watch(id, every, async () => await lives(current), connection)
+      // The request closes as soon as its body has been read, the response later. Before the plugin's hook there is only the request.
+      return endings.watch(id, every, async () => await lives(current), response ?? request.raw)
     }
   })
 }

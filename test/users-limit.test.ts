@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { SessionOptions } from '../lib/index.js'
-import { copyOf, makeNode, makeNodes, seen, startOn } from './fixtures/nodes.js'
+import { ada, copyOf, makeNode, makeNodes, seen, startOn } from './fixtures/nodes.js'
 import type { Acts, Node } from './fixtures/nodes.js'
 import { Jar } from './fixtures/app.js'
 import { TestStore } from './fixtures/stores.js'
@@ -9,6 +9,7 @@ const userOf: SessionOptions['userOf'] = data => data.user?.id
 const acts: Acts = {
   bob: request => { request.session.user = { id: 'u2', name: 'Bob' } },
   keep: request => { request.session.regenerate(['user']) },
+  again: request => { request.session.destroy(); request.session.user = ada },
   visit: request => { request.session.note = 'a visitor' }
 }
 const methods = ['replace', 'touch', 'find'] as const
@@ -82,6 +83,20 @@ t.test('if logins overlap, the last one keeps its session', async t => {
       await Promise.all(jars.map(async jar => await jar.get('/login')))
       t.equal((await alive(jars)).filter(Boolean).length, 1)
     }
+  }
+})
+
+t.test('of logins that overlap in one browser, the last lives', async t => {
+  const store = new TestStore(...methods)
+  const nodes = await makeNodes(2, () => ({ store: store.beside(), userOf, maxSessions: 1 }), acts)
+  const jar = await startOn(nodes[0], '/login')
+  for (const path of ['/login', '/again', '/keep']) {
+    const jars = Array.from({ length: 6 }, (_, nth) => copyOf(jar, nodes[nth % 2]!))
+    await Promise.all(jars.map(async jar => await jar.get(path)))
+    const lives = await alive(jars)
+    t.equal(lives.filter(Boolean).length, 1, path)
+    jar.cookies.clear()
+    for (const [name, value] of jars[lives.indexOf(true)]!.cookies) jar.cookies.set(name, value)
   }
 })
 

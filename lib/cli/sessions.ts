@@ -60,7 +60,8 @@ export const sessions: Command = {
       if (error instanceof UsageError) throw error
       return sayUnavailable(error as Error, stderr)
     } finally {
-      await store?.close()
+      // A client whose connection broke is closed, and refuses to be closed again: what failed has been said.
+      await store?.close().catch(() => undefined)
     }
   }
 }

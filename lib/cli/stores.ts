@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { SessionStore } from '../../types/index.js'
 import { postgresStore } from '../postgres.js'
 import { redisStore } from '../redis.js'
+import { Deadline } from '../store/deadline.js'
 import { UsageError } from './command.js'
 import type { Values } from './command.js'
 
@@ -13,7 +14,7 @@ export interface OpenStore {
   close (): Promise<unknown>
 }
 
-/** How long a server may take to accept a connection, in milliseconds */
+/** How long a server may take to accept a connection, and to answer on it, in milliseconds */
 const CONNECT_TIMEOUT = 5000
 
 /**
@@ -45,7 +46,7 @@ async function openRedis (url: string, prefix: string | undefined, isCluster: bo
     const client = isCluster ? redis.createCluster({ rootNodes: [{ url }], defaults: settings }) : redis.createClient({ url, ...settings })
     // Without a listener, an error would end the process. The command that fails reports it.
     client.on('error', () => {})
-    await client.connect()
+    await connect(client, () => { client.destroy() })
     return { store: redisStore(client, options), close: async () => { client.destroy() } }
   }
   const ioredis = load<typeof import('ioredis')>('ioredis')
@@ -55,8 +56,23 @@ async function openRedis (url: string, prefix: string | undefined, isCluster: bo
     ? new ioredis.Cluster([url], { lazyConnect: true, clusterRetryStrategy: () => null, redisOptions: { connectTimeout: CONNECT_TIMEOUT } })
     : new ioredis.Redis(url, settings)
   client.on('error', () => {})
-  await client.connect()
+  await connect(client, () => { client.disconnect() })
   return { store: redisStore(client, options), close: async () => { client.disconnect() } }
+}
+
+/** Connects to a server that may accept connections and answer nothing: the clients wait for the answer for ever. */
+async function connect (client: { connect (): Promise<unknown> }, close: () => void): Promise<void> {
+  const deadline = new Deadline(CONNECT_TIMEOUT / 1000)
+  try {
+    await deadline.bound(async () => {
+      deadline.next('connect')
+      await client.connect()
+    })
+  } catch (error) {
+    // The open connection would keep the process from ending. What failed by itself is closed.
+    if (deadline.isOver) close()
+    throw error
+  }
 }
 
 function openPostgres (connectionString: string, table: string | undefined): OpenStore {

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import type { ResponseCookieOptions, SessionInfo, SessionReason } from '../../types/index.js'
 import { overrideAttributes } from '../cookie/attributes.js'
 import type { CookieAttributes } from '../cookie/attributes.js'
@@ -100,6 +101,8 @@ export class SessionState {
   isSet = false
   /** Cookie attributes of this response, if they differ from the registered ones */
   attributes: CookieAttributes | undefined
+  /** The response, from the plugin's hook on. Its `close` event releases the signals of the session */
+  response: ServerResponse | undefined
   /** Whether the app has read `request.session`. Until then the session does not affect the response */
   isRead = false
   /** The error of the last save, which the app has already received */

@@ -1,6 +1,9 @@
 import type { EventEmitter } from 'node:events'
 import type { SessionStore } from '../../types/index.js'
 
+/** How long a store may take to stop listening when the app closes, in milliseconds */
+const CLOSING = 1000
+
 /** A signal for a session that a websocket or a stream uses. */
 interface Watch {
   readonly controller: AbortController
@@ -23,14 +26,18 @@ export class Endings {
    * Returns a signal that aborts when the session ends.
    * @param every seconds between two look-ups
    * @param lives looks up the session; if it rejects, the next look-up decides
-   * @param connection its `close` event ends the watch
+   * @param connection its `close` event ends the watch; after it, nobody needs the signal
    */
-  watch (id: string, every: number, lives: () => Promise<boolean>, connection: EventEmitter): AbortSignal {
+  watch (id: string, every: number, lives: () => Promise<boolean>, connection: EventEmitter & { readonly destroyed?: boolean }): AbortSignal {
+    if (connection.destroyed === true) return new AbortController().signal
     const look = async (): Promise<void> => {
       this.#subscribe()
       const hasEnded = await lives().then(lives => !lives, () => false)
       if (hasEnded) this.announce(id)
-      else if (watches.has(watch)) watch.timer = later(look, every)
+      if (hasEnded || !watches.has(watch)) return
+      // Several look-ups may have been under way at once. One timer is left.
+      clearTimeout(watch.timer)
+      watch.timer = later(look, every)
     }
     const watch: Watch = { controller: new AbortController(), look, timer: later(look, every) }
     const watches = this.#watches.get(id) ?? new Set()
@@ -68,8 +75,10 @@ export class Endings {
 
   /** Subscribes to sessions that other processes end, from the first watch on. After a failure, the next look-up tries again. */
   #subscribe (): void {
-    if (this.#subscription !== undefined || this.#store?.subscribe === undefined) return
-    const subscription = this.#store.subscribe(id => { this.announce(id) })
+    const store = this.#store
+    if (this.#subscription !== undefined || store?.subscribe === undefined) return
+    // A store may throw, rather than reject.
+    const subscription = (async () => await store.subscribe!(id => { this.announce(id) }))()
     this.#subscription = subscription
     subscription.catch(() => {
       if (this.#subscription === subscription) this.#subscription = undefined
@@ -83,8 +92,13 @@ export class Endings {
       watches.clear()
     }
     this.#watches.clear()
-    const stop = await this.#subscription?.catch(() => undefined)
-    await stop?.()
+    if (this.#subscription === undefined) return
+    const stopped = this.#subscription.then(async stop => { await stop() }, () => {})
+    // A server that does not answer, so that the subscription has not even begun, must not keep the app from closing.
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(resolve, CLOSING)
+      stopped.then(resolve, reject).finally(() => { clearTimeout(timer) })
+    })
   }
 }
 

@@ -115,7 +115,7 @@ export class Keeper {
       const text = order.text()
       // With a list alone, entries have no user. Call `userOf` all the same, so that it throws now and not at the next read.
       if (!this.#lists) this.#owner?.(text)
-      if (session.kept === undefined && !isLate) return await this.#create(order, text, regenerated, deadline)
+      if (session.kept === undefined && !isLate) return await this.#create(order, text, regenerated, hasEnded, deadline)
       await this.#endAll(regenerated, deadline)
       return session.kept === undefined ? { became: 'late' } : await this.#update(order, session.kept, text, deadline)
     }
@@ -127,15 +127,20 @@ export class Keeper {
     return isLate ? { became: 'done' } : EMPTIED
   }
 
-  /** Saves a session under a new id. It is sealed and written before the sessions that it replaces end. */
-  async #create (order: Order, text: string, past: Order['past'], deadline: Deadline): Promise<Outcome> {
+  /**
+   * Saves a session under a new id. It is sealed and written before the sessions that it replaces end.
+   * @param hasEnded whether this request has already ended a session that it replaces
+   */
+  async #create (order: Order, text: string, past: Order['past'], hasEnded: boolean, deadline: Deadline): Promise<Outcome> {
     const { session, carried, seals } = order
     const content = { text, idle: session.idle }
     const { token, place } = await this.#place(session, content, seals)
     const raw = place.stored ? await this.#insert(session, content, deadline) : undefined
-    if (carried.length === 0) await this.#endAll(past, deadline)
-    else if (!await this.#supersedeAll(past, session, order.request, deadline)) return await this.#createRest(order, text, place, deadline)
-    await this.#makeRoom(session, order.past, content, deadline)
+    if (carried.length === 0) hasEnded = await this.#endAll(past, deadline) || hasEnded
+    else if (await this.#supersedeAll(past, session, order.request, deadline)) hasEnded = true
+    else return await this.#createRest(order, text, place, deadline)
+    // Of several logins with one cookie, one takes the place of the session before. The others are sessions more.
+    await this.#makeRoom(session, hasEnded ? order.past : [], content, deadline)
     return this.#saved(session.id, content, place, token, raw)
   }
 
@@ -159,7 +164,7 @@ export class Keeper {
     if (rest === EMPTY) return { became: 'dropped' }
     const session = { ...order.session, ...this.#revocations?.canRevoke && { id: order.newId() } }
     try {
-      const outcome = await this.#create({ ...order, session, carried: [] }, rest, [], deadline)
+      const outcome = await this.#create({ ...order, session, carried: [] }, rest, [], false, deadline)
       return { ...outcome, hasDropped: true } as Outcome
     } catch (error) {
       this.giveUp(session)

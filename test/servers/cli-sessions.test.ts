@@ -1,5 +1,8 @@
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { createServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import pg from 'pg'
@@ -116,6 +119,21 @@ t.test('the error of a store that is not available does not contain its password
   }
 })
 
+t.test('a server that does not answer is not waited for', async t => {
+  const url = await serve(t, () => {})
+  t.match(await run(['list', '--user', 'ada', '--redis', url]), { code: 3, err: /connect did not answer in time/ })
+  inFolder(t, 'ioredis')
+  t.match(await run(['list', '--user', 'ada', '--redis', url]), { code: 3, err: /connect did not answer in time/ })
+})
+
+t.test('a connection that breaks is a store that is not available', async t => {
+  const url = await serve(t, (socket, commands) => {
+    if (commands.includes('EVALSHA')) socket.destroy()
+    else socket.write('+OK\r\n'.repeat(commands.split(/^\*/m).length - 1))
+  })
+  t.match(await run(['list', '--user', 'ada', '--redis', url]), { code: 3, err: /closed/ })
+})
+
 t.test('an error names the argument that is missing or wrong', async t => {
   const wrong: Array<[string[], RegExp, Record<string, string>?]> = [
     [[], /sessions needs an action: list, end, end-all, prune/],
@@ -181,4 +199,19 @@ function inFolder (t: Test, ...packages: string[]): void {
     process.chdir(before)
     rmSync(folder, { recursive: true })
   })
+}
+
+/** The address of a server that answers in its own way. */
+async function serve (t: Test, answer: (socket: Socket, data: string) => void): Promise<string> {
+  const sockets = new Set<Socket>()
+  const server = createServer(socket => {
+    sockets.add(socket)
+    socket.on('error', () => {}).on('data', data => { answer(socket, data.toString()) })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  return `redis://127.0.0.1:${(server.address() as AddressInfo).port}`
 }

@@ -186,3 +186,14 @@ t.test('what is wrong is an error at once', async t => {
   t.throws(() => redisStore(client as never, { prefx: '' } as never), { message: /"prefx" is unknown. Did you mean prefix/ })
   t.throws(() => redisStore(client as never, null as never), { code: 'FST_SESSION_INVALID_OPTION' })
 })
+
+t.test('the sessions of a user are found in a time that grows with their number, and not with its square', async t => {
+  const answer = Array.from({ length: 40_000 }, (_, nth) => [`id${nth}`, '{}', 1]).flat()
+  const run = async (): Promise<unknown> => answer
+  const client = { get: run, set: run, eval: run, evalSha: run } as unknown as Parameters<typeof redisStore>[0]
+  const start = performance.now()
+  const found = await redisStore(client).find('u1')
+  t.equal(found.length, 40_000)
+  t.same(found.at(-1), { id: 'id39999', value: '{}', expiresAt: 1 })
+  t.ok(performance.now() - start < 2000)
+})

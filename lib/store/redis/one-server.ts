@@ -18,7 +18,7 @@ export function onOneServer (commands: Commands, keys: Keys): Writes {
     async find (user) {
       const answer = await commands.run(FIND, keys.index(user), [user]) as unknown[]
       return Array.from({ length: answer.length / 3 }, (_, nth) => {
-        const [id, value, expiresAt] = answer.slice(3 * nth)
+        const [id, value, expiresAt] = answer.slice(3 * nth, 3 * nth + 3)
         return { id: decodeId(String(id)), value: String(value), expiresAt: Number(expiresAt) }
       })
     }
