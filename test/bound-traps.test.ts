@@ -95,7 +95,7 @@ t.test('a node of version 0.1 reads neither a bound session nor any of the other
   }
 })
 
-t.test('an unproven session is empty, keeps its cookie, and nothing is saved over it', async t => {
+t.test('an unproven session is empty, keeps its cookie, and is never overwritten', async t => {
   const lines: Array<Record<string, unknown>> = []
   const device = await new Device(await makeBoundApp({ server: logTo(lines) })).login()
   const kept = device.cookies.get('session')

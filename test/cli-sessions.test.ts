@@ -155,7 +155,7 @@ t.test('end requires an id', { skip: missing('redis-server') }, async t => {
   t.match(await run(['end', '--user', 'ada', '--redis', server.url]), { code: 2, err: /end needs the id/ })
 })
 
-t.test('a client that is not installed is named, and one that is broken says why', async t => {
+t.test('an error names a client that is not installed, and shows why another one fails to load', async t => {
   inFolder(t)
   t.match(await run(['list', '--user', 'ada', '--redis', 'redis://127.0.0.1:1']), { code: 2, err: /Install redis or ioredis/ })
   t.match(await run(['list', '--user', 'ada', '--postgres', 'postgresql://127.0.0.1:1/x']), { code: 2, err: /Install pg/ })
