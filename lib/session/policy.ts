@@ -21,7 +21,7 @@ export const onRejection: Readonly<Record<SessionReason, 'keep' | 'clear'>> = {
 /** What the app has asked of a session since it was loaded or saved, besides changes of its data. */
 export type Status = 'unmodified' | 'touched' | 'regenerated' | 'destroyed'
 
-/** What a request knows of its session when it is to be saved. */
+/** What `decide` needs to know about a session. */
 export interface Facts {
   readonly status: Status
   /**

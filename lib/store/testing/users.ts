@@ -63,7 +63,7 @@ export const users: Case[] = [
     }
   },
   {
-    name: 'an entry that changes its user belongs only to the new user at once',
+    name: 'an entry that changes its user belongs to no other user from then on',
     needs: ['find', 'replace'],
     async run ({ store, other }) {
       const [ada, grace] = [makeUser(), makeUser()]
