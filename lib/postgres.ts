@@ -24,7 +24,7 @@ export function postgresStore (database: PostgresPool | { pool: PostgresPool }, 
       return { rows, rowCount: rowCount ?? 0 }
     } catch (error) {
       const { code } = Object(error) as { code?: unknown }
-      // Where transactions are repeatable or serializable by default, the later of two has to be run again.
+      // If the default isolation level is repeatable read or serializable, the later of two concurrent statements must be retried.
       if (code === '40001' && tries < MAX_TRIES) return await query(text, values, tries + 1)
       if (code === '42P01') throw new Error(`the table ${table} does not exist: call the store's migrate() once, before it is used`, { cause: error })
       throw error

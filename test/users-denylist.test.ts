@@ -147,7 +147,7 @@ t.test('an error of userOf fails the request, when a session is saved and when i
   t.ok(info.id)
 })
 
-t.test('a mark that another process changes meanwhile is made again', async t => {
+t.test('a mark is set again if another process has changed it meanwhile', async t => {
   const store = new TestStore('replace')
   const { app } = await makeListed(store)
   const jar = await startOn({ app } as Node, '/login')
@@ -160,7 +160,7 @@ t.test('a mark that another process changes meanwhile is made again', async t =>
   t.equal((await seen(jar)).reason, 'revoked')
 })
 
-t.test('a Keyv is asked in a way that does not hide its failures', async t => {
+t.test('failures of a Keyv are not hidden', async t => {
   const listeners: Array<(error: Error) => void> = []
   let fails = false
   const entries = new TestStore('getMany')

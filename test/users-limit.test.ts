@@ -123,7 +123,7 @@ t.test('a login takes at most four store calls, and a change three', async t => 
   t.same(store.took(), ['get'])
 })
 
-t.test('a login that another login has ended ends nobody', async t => {
+t.test('a login that another login has ended ends no session', async t => {
   const store = new TestStore(...methods)
   const { app } = await makeNode({ store, userOf, maxSessions: 1 }, acts)
   const jar = await startOn({ app } as Node, '/login')

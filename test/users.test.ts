@@ -268,7 +268,7 @@ t.test('a store that lists sessions needs no denylist, and may have one', async 
   t.equal((await seen(jar)).reason, 'not-stored')
 })
 
-t.test('a store may return numbers from delete, and entries that somebody else has filed', async t => {
+t.test('a store may return numbers from delete, and entries of other apps from find', async t => {
   const store = new TestStore('find')
   const own = store.delete.bind(store)
   store.delete = async id => Number(await own(id))
@@ -282,7 +282,7 @@ t.test('a store may return numbers from delete, and entries that somebody else h
   t.equal((await seen(jar)).reason, 'not-stored')
 })
 
-t.test('an index that still names what is gone does not keep endAll() busy', async t => {
+t.test('endAll() resolves even if find still returns deleted entries', async t => {
   const store = new TestStore('find')
   const { app } = await makeUsers({}, store)
   await startOn({ app } as Node, '/login')
