@@ -115,10 +115,12 @@ export class SessionLimit {
     if (own === undefined) return []
     const others = found.filter(one => one !== own).sort((one, other) => lastSeen(one.entry) - lastSeen(other.entry))
     const beyond = others.slice(0, Math.max(others.length + 1 - this.#max, 0))
-    // Of logins that overlap, the later ends the earlier. Were each to end the other, none would be left.
-    const isLater = ({ id, entry }: OwnEntry): boolean => {
-      const lead = lastSeen(entry) - lastSeen(own.entry)
-      return (lead > 0 || (lead === 0 && id > newcomer)) && lead < this.#timeout * 1000
+    // Of logins that overlap, the later ends the earlier. Were each to end the other, none would be left. A session that is only
+    // changed meanwhile is no login: it was created earlier, unless logins here go without regenerate().
+    const isNew = ({ entry }: OwnEntry): boolean => lastSeen(entry) - entry.createdAt < this.#timeout * 1000
+    const isLater = (one: OwnEntry): boolean => {
+      const lead = lastSeen(one.entry) - lastSeen(own.entry)
+      return (lead > 0 || (lead === 0 && one.id > newcomer)) && lead < this.#timeout * 1000 && (isNew(one) || !isNew(own))
     }
     const ids = beyond.filter(one => !isLater(one)).map(({ id }) => id)
     await Promise.all(ids.map(async id => await this.#entries.end(id, deadline)))
