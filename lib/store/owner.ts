@@ -15,6 +15,8 @@ export function ownerBy (userOf: NonNullable<SessionOptions['userOf']>): Owner {
     if (text === EMPTY) return undefined
     const user: unknown = userOf(JSON.parse(text) as Parameters<typeof userOf>[0])
     if (user === undefined || typeof user === 'string') return user
+    // That it is asynchronous is the error to show. What becomes of its promise must not end the process.
+    if (user instanceof Promise) user.catch(() => undefined)
     // What it returned may be somebody's data, and is not shown.
     const what = user === null ? 'null' : `a value of the type ${typeof user}`
     throw new errors.FST_SESSION_INVALID_OPTION('userOf', `must return a string or undefined; it returned ${what}`)
