@@ -124,7 +124,12 @@ t.test('look-ups that overlap leave one timer', async t => {
 })
 
 t.test('a store whose subscribe throws, or never answers, breaks neither the signals nor the end of the app', async t => {
-  for (const subscribe of [() => { throw new Error('not connected') }, async () => await new Promise<never>(() => {})]) {
+  const subscribes = [
+    () => { throw new Error('not connected') },
+    async () => await new Promise<never>(() => {}),
+    async () => { await wait(1300); throw new Error('no answer') }
+  ]
+  for (const subscribe of subscribes) {
     const store = Object.assign(new TestStore('find'), { subscribe })
     const { app } = await makeNode({ store }, { hold: request => { app.session.signal(request, { every: 1 }) } })
     const jar = await startOn({ app } as Node)

@@ -100,6 +100,29 @@ t.test('of logins that overlap in one browser, the last lives', async t => {
   }
 })
 
+t.test('a session that is changed during a login is no later login', async t => {
+  t.clock.enter()
+  const store = new TestStore(...methods)
+  const { app } = await makeNode({ store, userOf, maxSessions: 1 }, acts)
+  const first = await startOn({ app } as Node, '/login')
+  t.clock.advance(60_000)
+  store.before.set('find', async () => {
+    store.before.clear()
+    await first.get('/change')
+  })
+  const second = await startOn({ app } as Node, '/login')
+  t.same(await alive([first, second]), [false, true])
+})
+
+t.test('of logins without regenerate() that overlap, the last lives', async t => {
+  t.clock.enter()
+  const { app } = await makeNode({ store: new TestStore(...methods), userOf, maxSessions: 1 }, acts)
+  const jars = await Promise.all(Array.from({ length: 6 }, async () => await startOn({ app } as Node, '/visit')))
+  t.clock.advance(60_000)
+  await Promise.all(jars.map(async jar => await jar.get('/start')))
+  t.equal((await alive(jars)).filter(Boolean).length, 1)
+})
+
 t.test('a login fails and leaves no session if the other sessions cannot be found', async t => {
   const store = new TestStore(...methods)
   const node = await makeNode({ store, userOf, maxSessions: 1 }, acts)

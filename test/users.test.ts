@@ -192,7 +192,8 @@ t.test('an error of userOf fails the request, and nothing is saved', async t => 
     [() => { throw new TypeError('no such user') }, { name: 'TypeError' }],
     [() => null as never, { code: 'FST_SESSION_INVALID_OPTION', message: /it returned null/ }],
     [() => 42 as never, { message: /a value of the type number/ }],
-    [(async () => 'u1') as never, { message: /a value of the type object/ }]
+    [(async () => 'u1') as never, { message: /a value of the type object/ }],
+    [(async () => { throw new Error('ends the process unless it is caught') }) as never, { message: /a value of the type object/ }]
   ]
   for (const [userOf, expected] of failing) {
     const store = new TestStore('find')

@@ -50,18 +50,15 @@ export const sessions: Command = {
     if (action === undefined) throw new UsageError(`sessions needs an action: ${[...actions.keys()].join(', ')}`)
     const given = { ...values as Given, id }
     if (name !== 'prune' && given.user === undefined) throw new UsageError(`sessions ${name!} needs --user`)
-    let store: OpenStore | undefined
     try {
-      store = await openStore(values, env)
-      const { result, code = 0 } = await action(store, given)
+      const store = await openStore(values, env)
+      // A client whose connection broke is closed already, and its close() rejects. The error of the action counts.
+      const { result, code = 0 } = await action(store, given).finally(async () => { await Promise.allSettled([store.close()]) })
       stdout.write(`${JSON.stringify(result, undefined, 2)}\n`)
       return code
     } catch (error) {
       if (error instanceof UsageError) throw error
       return sayUnavailable(error as Error, stderr)
-    } finally {
-      // A client whose connection broke is closed, and refuses to be closed again: what failed has been said.
-      await store?.close().catch(() => undefined)
     }
   }
 }

@@ -15,6 +15,8 @@ export function ownerBy (userOf: NonNullable<SessionOptions['userOf']>): Owner {
     if (text === EMPTY) return undefined
     const user: unknown = userOf(JSON.parse(text) as Parameters<typeof userOf>[0])
     if (user === undefined || typeof user === 'string') return user
+    // The error below reports that userOf is asynchronous. If its promise rejects as well, the process must not end.
+    if (user instanceof Promise) user.catch(() => undefined)
     // The value may be personal data, so the message shows only its type.
     const what = user === null ? 'null' : `a value of the type ${typeof user}`
     throw new errors.FST_SESSION_INVALID_OPTION('userOf', `must return a string or undefined; it returned ${what}`)

@@ -117,9 +117,11 @@ export class SessionLimit {
     const others = found.filter(one => one !== own).sort((one, other) => lastSeen(one.entry) - lastSeen(other.entry))
     const beyond = others.slice(0, Math.max(others.length + 1 - this.#max, 0))
     // If logins overlap, the later one ends the earlier one. If each ended the other, no session would be left.
-    const isLater = ({ id, entry }: OwnEntry): boolean => {
-      const lead = lastSeen(entry) - lastSeen(own.entry)
-      return (lead > 0 || (lead === 0 && id > newcomer)) && lead < this.#timeout * 1000
+    // A session that is only changed during a login is not a later login, unless logins do not call regenerate().
+    const isNew = ({ entry }: OwnEntry): boolean => lastSeen(entry) - entry.createdAt < this.#timeout * 1000
+    const isLater = (one: OwnEntry): boolean => {
+      const lead = lastSeen(one.entry) - lastSeen(own.entry)
+      return (lead > 0 || (lead === 0 && one.id > newcomer)) && lead < this.#timeout * 1000 && (isNew(one) || !isNew(own))
     }
     const ids = beyond.filter(one => !isLater(one)).map(({ id }) => id)
     await Promise.all(ids.map(async id => await this.#entries.end(id, deadline)))

@@ -197,3 +197,17 @@ t.test('the sessions of a user are found in a time that grows with their number,
   t.same(found.at(-1), { id: 'id39999', value: '{}', expiresAt: 1 })
   t.ok(performance.now() - start < 2000)
 })
+
+t.test('a subscription whose connection never opened can be closed', async t => {
+  let destroyed = 0
+  const copy = {
+    on () {},
+    connect: async () => { throw new Error('down') },
+    subscribe: async () => {},
+    destroy () { destroyed++; throw new Error('The client is closed') }
+  }
+  const client = { get: async () => null, set: async () => 'OK', eval: async () => 1, evalSha: async () => 1, duplicate: () => copy, on () {}, listenerCount: () => 1 }
+  const stop = await redisStore(client).subscribe!(() => {})
+  await stop()
+  t.ok(destroyed > 0)
+})

@@ -19,6 +19,13 @@ export function onCluster (commands: Commands, keys: Keys): Writes {
     return value === undefined ? [] : [{ id: decodeId(id), value: String(value), expiresAt: Number(expiresAt) }]
   }
 
+  /** The server tells whose the entry is, if it is not this user's. */
+  async function touchAs (id: string, ttl: number, user: string): Promise<boolean> {
+    const [type, time] = await list(id, ttl, user)
+    const answer = await commands.run(TOUCH_ENTRY, keys.entry(id), [user, type === 'PX' ? 'PEXPIRE' : 'PEXPIREAT', `${time}`])
+    return Array.isArray(answer) ? await touchAs(id, ttl, String(answer[0])) : Number(answer) === 1
+  }
+
   return {
     async set (id, entry, ttl, user) {
       await commands.set(keys.entry(id), entry, await list(id, ttl, user))
@@ -29,14 +36,7 @@ export function onCluster (commands: Commands, keys: Keys): Writes {
       return Number(await commands.run(REPLACE_ENTRY, keys.entry(id), [entry, type, `${time}`, previous])) === 1
     },
 
-    async touch (id, ttl) {
-      for (let user = ''; ;) {
-        const [type, time] = await list(id, ttl, user)
-        const answer = await commands.run(TOUCH_ENTRY, keys.entry(id), [user, type === 'PX' ? 'PEXPIRE' : 'PEXPIREAT', `${time}`])
-        if (!Array.isArray(answer)) return Number(answer) === 1
-        user = String(answer[0])
-      }
-    },
+    touch: async (id, ttl) => await touchAs(id, ttl, ''),
 
     async delete (id) {
       const [user] = await commands.run(DELETE_ENTRY, keys.entry(id), [id, keys.ended]) as unknown[]
