@@ -253,3 +253,23 @@ t.test('signal() for a session that has ended, was not saved, or cannot be loade
   store.fails.set('get', new Error('down'))
   t.match(await jar.get('/signal'), { status: 503 })
 })
+
+t.test('a session that has ended since it was loaded aborts its signal at once', async t => {
+  const store = new TestStore('find')
+  const signals: AbortSignal[] = []
+  const node = await makeNode({ store, userOf }, {
+    late: async request => {
+      request.session.get('user')
+      await node.gates.pass('late')
+      signals.push(request.server.session.signal(request))
+      await turns()
+    }
+  })
+  const jar = await startOn(node, '/login')
+  const answer = copyOf(jar).get('/late')
+  await node.gates.arrival('late')
+  await store.delete([...store.entries.keys()][0]!)
+  node.gates.open('late')
+  await answer
+  t.ok(signals[0]!.aborted)
+})

@@ -66,6 +66,7 @@ t.test('end() adds one session to the list', async t => {
   t.equal(await app.session.of('u1').end(id), true)
   t.equal(await app.session.of('u1').end(id), false)
   t.equal(await app.session.of('u1').end(''), false)
+  t.equal(await app.session.of('u1').end('x'.repeat(129)), false)
   t.same([(await seen(one)).reason, (await seen(two)).reason], ['revoked', null])
 })
 
@@ -113,6 +114,8 @@ t.test('with an invalid mark, or a store that breaks its contract, no session op
     t.equal((await seen(jar)).reason, 'revoked', value)
   }
   await app.session.of('u1').endAll()
+  t.match((await seen(await startOn({ app } as Node, '/login'))).data, { user: { id: 'u1' } }, 'the next mark can be decoded')
+  await app.session.of('u1').endAll()
   for (const wrong of [{}, [], undefined]) {
     store.getMany = async () => wrong as never
     t.equal((await jar.get('/data')).status, 503)
@@ -158,6 +161,8 @@ t.test('a mark is set again if another process has changed it meanwhile', async 
   await app.session.of('u1').endAll()
   t.ok(refusals < 0)
   t.equal((await seen(jar)).reason, 'revoked')
+  store.replace = async () => false
+  await t.rejects(app.session.of('u1').endAll(), { code: 'FST_SESSION_STORE' }, 'but not for ever')
 })
 
 t.test('failures of a Keyv are not hidden', async t => {

@@ -155,3 +155,14 @@ t.test('a login that another login has ended ends no session', async t => {
   await startOn({ app } as Node, '/login')
   t.same(await alive([jar]), [true])
 })
+
+t.test('a visitor who logs in without regenerate() is not logged in if the other sessions cannot be found', async t => {
+  const store = new TestStore(...methods)
+  const { app } = await makeNode({ store, userOf, maxSessions: 1 }, acts)
+  const first = await startOn({ app } as Node, '/login')
+  const visitor = await startOn({ app } as Node, '/visit')
+  store.fails.set('find', new Error('down'))
+  t.equal((await visitor.get('/start')).status, 503)
+  store.fails.clear()
+  t.same(await alive([first, visitor]), [true, false])
+})

@@ -17,6 +17,9 @@ export interface OpenStore {
 /** How long a server may take to accept a connection, and to answer on it, in milliseconds */
 const CONNECT_TIMEOUT = 5000
 
+/** How long a query may take, in milliseconds: a locked table must not keep the command from ending */
+const QUERY_TIMEOUT = 30_000
+
 /**
  * Opens the store of an app with the client that the app has installed.
  * @throws UsageError, and what the client throws
@@ -78,7 +81,7 @@ async function connect (client: { connect (): Promise<unknown> }, close: () => v
 function openPostgres (connectionString: string, table: string | undefined): OpenStore {
   const pg = load<typeof import('pg')>('pg')
   if (pg === undefined) throw new UsageError('Install pg in the app, and run the command in the folder of the app')
-  const pool = new pg.Pool({ connectionString, connectionTimeoutMillis: CONNECT_TIMEOUT })
+  const pool = new pg.Pool({ connectionString, connectionTimeoutMillis: CONNECT_TIMEOUT, query_timeout: QUERY_TIMEOUT })
   const store = postgresStore(pool, { pruneInterval: false, ...table !== undefined && { table } })
   return { store, prune: store.prune, close: async () => { await pool.end() } }
 }

@@ -39,7 +39,9 @@ export function denylist (store: SessionStore): RevocationList {
     const old = raw === undefined ? NO_MARK : decodeMark(raw)
     // A session that an earlier mark has ended stays ended, even if this mark spares it.
     const always = old.except === except ? old.always : Math.max(old.before, old.always)
-    const value = JSON.stringify({ before: Math.max(before, old.before), except, always } satisfies UserMark)
+    // A mark that could not be decoded ends all sessions up to now: JSON has no Infinity.
+    const upToNow = (time: number): number => time === Infinity ? before : time
+    const value = JSON.stringify({ before: Math.max(before, upToNow(old.before)), except, always: upToNow(always) } satisfies UserMark)
     const left = Math.ceil(until.getTime() - Date.now())
     if (raw !== undefined && client.canReplace) return await client.replace(key, raw, value, left)
     await client.set(key, value, left)
@@ -71,7 +73,8 @@ export function denylist (store: SessionStore): RevocationList {
     },
 
     async revokeUser (user, { before, except, until }) {
-      while (!await mark(user, before.getTime(), except, until));
+      for (let tries = 0; tries < MAX_TRIES; tries++) if (await mark(user, before.getTime(), except, until)) return
+      throw new Error('other processes keep changing the mark of the user')
     }
   }
   lists.set(store, list)
@@ -99,6 +102,9 @@ interface UserMark {
   /** As `before`, but for the spared session, which an earlier mark may have ended */
   readonly always: number
 }
+
+/** How often a mark is written that other processes keep changing */
+const MAX_TRIES = 100
 
 const NO_MARK: UserMark = { before: 0, always: 0 }
 

@@ -48,6 +48,8 @@ export class Endings {
       if (watches.size === 0 && this.#watches.get(id) === watches) this.#watches.delete(id)
     })
     this.#subscribe()
+    // The session may have ended since it was loaded.
+    look()
     return watch.controller.signal
   }
 

@@ -145,13 +145,18 @@ export class Keeper {
   }
 
   /** Applies `maxSessions` when a session gains its user. */
-  async #makeRoom ({ id, kept }: Subject, past: Order['past'], { text }: Content, deadline: Deadline): Promise<void> {
-    if (this.#limit === undefined) return
+  async #makeRoom (session: Subject, past: Order['past'], content: Content, deadline: Deadline): Promise<void> {
+    const user = this.#gainedBy(session, past, content)
+    if (user === undefined) return
+    for (const ended of await this.#limit!.enforce(user, session.id, deadline)) this.#endings.announce(ended)
+  }
+
+  /** The user that has one session more, if there is a limit; `undefined` where the same user had a session in this browser before. */
+  #gainedBy ({ kept }: Subject, past: Order['past'], { text }: Content): string | undefined {
+    if (this.#limit === undefined) return undefined
     const user = this.#owner!(text)
     const earlier = [kept, ...past.map(({ session }) => session.kept)]
-    // The same user in the same browser: the number of sessions is unchanged.
-    if (user === undefined || earlier.some(kept => kept !== undefined && this.#owner!(kept.text) === user)) return
-    for (const ended of await this.#limit.enforce(user, id, deadline)) this.#endings.announce(ended)
+    return user === undefined || earlier.some(kept => kept !== undefined && this.#owner!(kept.text) === user) ? undefined : user
   }
 
   /**
@@ -190,6 +195,9 @@ export class Keeper {
       const { token, place } = await this.#place(session, content, seals)
       if (!place.stored) return this.#saved(session.id, content, place, token, undefined)
     }
+    // If the others cannot be found, or userOf throws, nothing must have been saved.
+    const user = this.#gainedBy(session, order.past, content)
+    if (user !== undefined) await this.#entries!.find(user, deadline)
     // A read renews a cookie that is older than its entry, and does not write to the store: the entry is only looked up.
     const isLagging = hasEntry && !kept.stored && text === kept.text
     const base = { ...kept, raw: hasEntry && !isLagging ? kept.raw : undefined }

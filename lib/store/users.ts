@@ -9,6 +9,9 @@ import type { Revocations } from './revocations.js'
 /** How many sessions are ended at the same time, so that a user with many sessions does not overload the store. */
 const BATCH = 100
 
+/** How many characters the id of a session may have. A list would store any string, and ids of this package have 22. */
+const MAX_ID = 128
+
 /** Implements `app.session.of`, with a store or with a list of revoked sessions. */
 export interface Users {
   /** @param ended called for each session that was ended, with its id if it is known */
@@ -146,7 +149,7 @@ export class RevokedUsers implements Users {
           'Sessions in cookies can be ended, but not listed')
       },
       end: async id => {
-        if (typeof id !== 'string' || id === '') return false
+        if (typeof id !== 'string' || id === '' || id.length > MAX_ID) return false
         const wasAlive = await this.#bound(async deadline => await this.#revocations.endById(id, deadline))
         ended(id)
         return wasAlive
