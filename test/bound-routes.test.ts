@@ -161,3 +161,11 @@ t.test('the channel tells each step, and why one was refused', async t => {
     step('refused', 'no-session', 'object'), step('refused', 'script', 'object')
   ])
 })
+
+t.test('a request whose URL is written in another way is answered all the same', async t => {
+  const app = await makeBoundApp({ server: { routerOptions: { caseSensitive: false, ignoreTrailingSlash: true, ignoreDuplicateSlashes: true } } })
+  const device = await new Device(app).login()
+  for (const url of ['/dbs%63/refresh', '/DBSC/refresh', '/dbsc/refresh/', '//dbsc//refresh', '/dbsc/refresh?a=b']) {
+    t.match(await device.post(url), { status: 400, json: { refused: 'not-bound' } }, url)
+  }
+})

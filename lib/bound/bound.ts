@@ -81,9 +81,10 @@ export class DeviceBound {
   /** Answers the browser's own requests before any hook that comes after this, and links from other sites that came without the proof. */
   serve (app: FastifyInstance, loader: Loader, saver: Saver, stateOf: (request: FastifyRequest) => SessionState | undefined): void {
     const { path, config: { reload } } = this.#parts
-    const answer = serveRoutes(app, path, new Registrar(this.#parts, loader, saver))
+    const { isOurs, answer } = serveRoutes(app, path, new Registrar(this.#parts, loader, saver))
     app.addHook('onRequest', (request, reply, done) => {
-      if (request.raw.method === 'POST' && request.raw.url!.includes(path)) return answer(request, reply, done)
+      // By the route, because its URL may come in another case or with percent-encoding.
+      if (isOurs(request)) return answer(request, reply)
       if (reload && mayBeReloaded(request) && stateOf(request)?.arrival.unproven !== undefined) {
         answerReload(request, reply)
         return
