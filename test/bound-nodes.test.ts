@@ -67,6 +67,29 @@ t.test('a registration and a write that are under way at once: the session is of
   }
 })
 
+t.test('a read that is under way at the registration does not take the proof away', async t => {
+  const gate = new Deferred()
+  const device = new Device(await makeBoundApp({
+    after: app => {
+      app.get('/slow', async ({ session }) => {
+        await gate.promise
+        return { user: session.user }
+      })
+    }
+  }))
+  // Nothing is offered here, so that the next requests are sent without a sign of an offer.
+  await device.get('/login', { 'sec-fetch-site': 'cross-site' })
+  const slow = device.get('/slow')
+  await device.get('/who')
+  await device.register()
+  gate.resolve()
+  await slow
+  t.equal(device.offers, 2)
+  t.match((await device.get('/who')).json, { user: 'u1', bound: true })
+  t.match(await device.register(), { status: 400, json: { refused: 'already-bound' } })
+  t.match((await device.get('/who')).json, { user: 'u1', bound: true })
+})
+
 t.test('two tabs: each refresh is good by itself, and a second registration does not take over', async t => {
   const device = new Device(await makeBoundApp())
   await device.get('/login')

@@ -41,6 +41,7 @@ t.test('routes and cookies that are taken are refused at boot', async t => {
   }
   await t.rejects(twice({}, { deviceBound: { when } }), { message: /there is a route at \/dbsc\/registration already/ })
   await t.rejects(twice({}, { cookieName: 'session-bound' }), { message: /the cookie name "session-bound"/ })
+  await t.rejects(twice({}, { cookieName: 'session-bound-offered' }), { message: /the cookie name "session-bound-offered"/ })
   await t.rejects(twice({}, { deviceBound: { when, path: '/other', cookieName: 'session' } }), { message: /the cookie name "session"/ })
   await t.rejects(twice({}, { deviceBound: { when, path: '/other', cookieName: 'admin.1' } }), { message: /the cookie name "admin\.1"/ })
   await twice({}, {})

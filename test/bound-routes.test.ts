@@ -98,7 +98,7 @@ t.test('where the store is away, the browser is told to try again, and nothing e
   store.before.set('set', () => { if (++sets === 2) throw new Error('down') })
   t.match(await device.register(), { status: 503, json: { refused: 'unavailable' } }, 'when the session is saved')
   store.fails.clear()
-  device.cookies.delete('session-bound')
+  device.cookies.delete('session-bound-offered')
   await device.get('/who')
   t.equal((await device.register()).status, 200)
   const proof = device.proof(await device.ask())

@@ -12,12 +12,14 @@ export interface BoundConfig {
   readonly challengeTimeout: number
   readonly path: string
   readonly cookieName: string
+  /** The cookie that says that binding was offered */
+  readonly offerName: string
   readonly reload: boolean
   /** Seconds */
   readonly required: number | false
 }
 
-const NAMES: ReadonlyArray<keyof BoundConfig> = ['when', 'timeout', 'challengeTimeout', 'path', 'cookieName', 'reload', 'required']
+const NAMES: ReadonlyArray<keyof DeviceBoundOptions> = ['when', 'timeout', 'challengeTimeout', 'path', 'cookieName', 'reload', 'required']
 
 /** Browsers refresh a proof when two minutes are left, and sign six times in nine minutes at most: a shorter one would spend that. */
 const MIN_TIMEOUT = 300
@@ -44,6 +46,7 @@ export function parseDeviceBound (
     challengeTimeout: parseInteger('deviceBound.challengeTimeout', challengeTimeout, 10, MIN_TIMEOUT),
     path,
     cookieName: parseCookieName(cookieName),
+    offerName: `${cookieName}-offered`,
     reload: parseBoolean('deviceBound.reload', reload),
     required: required === false ? false : parseInteger('deviceBound.required', required, 1, MAX_REQUIRED)
   })

@@ -56,6 +56,7 @@ export class Registrar {
       if (session.standing !== 'live') return this.#refuse(request, state, 'no-session')
       await this.#noteBound(state, request)
       await proofs.issue(session.binding.id, reply)
+      proofs.dropOffer(request, reply)
       this.#parts.tell('registered', request, session.id)
       return { status: 200, body: this.#instructions(session.binding.id, request) }
     })
