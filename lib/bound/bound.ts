@@ -14,9 +14,10 @@ import type { Deadline } from '../store/deadline.js'
 import { then } from '../then.js'
 import type { MaybePromise } from '../then.js'
 import { Marks } from './marks.js'
+import type { Mark } from './marks.js'
 import { Notes } from './notes.js'
 import type { BoundConfig } from './options.js'
-import { bindingIdOf, ProofCookie } from './proofs.js'
+import { ProofCookie } from './proofs.js'
 import { Registrar } from './registrar.js'
 import { answerReload, mayBeReloaded } from './reload.js'
 import { serveRoutes } from './routes.js'
@@ -67,15 +68,24 @@ export class DeviceBound {
     })
   }
 
-  #admitUnbound ({ id, createdAt }: Identity, data: object, request: FastifyRequest, deadline: Deadline | undefined): MaybePromise<boolean> {
+  #admitUnbound (session: Identity, data: object, request: FastifyRequest, deadline: Deadline | undefined): MaybePromise<boolean> {
     const { config: { required, when }, marks, sealer: { times } } = this.#parts
-    const isLate = required !== false && times.now() > createdAt + required * 1000
+    const isLate = required !== false && times.now() > session.createdAt + required * 1000
     if ((!isLate && marks === undefined) || !when(copy(JSON.stringify(data)), request)) return true
-    if (isLate) return false
-    return marks!.wasBound(id, times.now(), deadline!).then(async wasBound => {
-      // A write that was under way at the registration may have put the older cookie back.
-      return !wasBound || await this.#parts.proofs.find(bindingIdOf(id), request) !== undefined
-    })
+    if (marks === undefined) return false
+    return marks.find(session.id, times.now(), deadline!).then(async mark => mark === undefined ? !isLate : await this.#admitMarked(session, mark, request))
+  }
+
+  /**
+   * A cookie from before the registration may come from a request that was under way, and may be a copy. It is bound from here on: it
+   * must not be registered with another key, and nothing that follows from it may be unbound.
+   */
+  async #admitMarked (session: Identity, { binding, isOld }: Mark, request: FastifyRequest): Promise<boolean> {
+    const proof = await this.#parts.proofs.find(binding.id, request)
+    session.binding = { ...binding, provenAt: proof?.issuedAt ?? NEVER }
+    // A write that was under way at the registration may have put it back into the browser.
+    session.kept = { ...session.kept!, isStale: true }
+    return proof !== undefined || !isOld
   }
 
   /** Answers the browser's own requests before any hook that comes after this, and links from other sites that came without the proof. */
@@ -130,6 +140,9 @@ export class DeviceBound {
     }
   }
 }
+
+/** When the device was last proven of a session that came without a proof, and is used for a moment all the same: so long ago that no check passes. */
+const NEVER = 0
 
 const copy = (text: string): Parameters<BoundConfig['when']>[0] => JSON.parse(text) as Parameters<BoundConfig['when']>[0]
 

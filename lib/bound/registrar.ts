@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { BoundRefusal, SessionReason } from '../../types/index.js'
 import { errors } from '../errors.js'
+import type { Binding } from '../seal/envelope.js'
 import type { Loader } from '../session/load.js'
 import type { Saver } from '../session/save.js'
 import type { SessionState } from '../session/state.js'
@@ -54,7 +55,7 @@ export class Registrar {
       }
       // Another request has ended it meanwhile.
       if (session.standing !== 'live') return this.#refuse(request, state, 'no-session')
-      await this.#noteBound(state, request)
+      await this.#noteBound(state, session.binding, request)
       await proofs.issue(session.binding.id, reply)
       proofs.dropOffer(request, reply)
       this.#parts.tell('registered', request, session.id)
@@ -138,10 +139,10 @@ export class Registrar {
   }
 
   /** The session is bound whether this works or not: without it, cookies from before the registration stay good. */
-  async #noteBound ({ current: { id, createdAt, kept } }: SessionState, request: FastifyRequest): Promise<void> {
+  async #noteBound ({ current: { id, createdAt, kept } }: SessionState, binding: Binding, request: FastifyRequest): Promise<void> {
     const { marks, sealer: { times } } = this.#parts
     try {
-      await marks?.noteBound(id, times.now(), times.lastMoment(createdAt, kept!.expiresAt))
+      await marks?.noteBound(id, binding, times.now(), times.lastMoment(createdAt, kept!.expiresAt))
     } catch (error) {
       request.log.error({ sessionName: this.#parts.session.sessionName, err: error as Error }, 'older cookies of a bound session stay good')
     }
