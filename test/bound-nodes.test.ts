@@ -1,7 +1,7 @@
 import Iron from '@hapi/iron'
 import t from 'tap'
 import { createSealer, denylist } from '../lib/index.js'
-import type { SessionOptions } from '../lib/index.js'
+import type { DeviceBoundOptions, SessionOptions } from '../lib/index.js'
 import { Jar, logTo, makeApp, olderSecret, read, secret } from './fixtures/app.js'
 import { Device, makeBoundApp, offerIn, when } from './fixtures/device.js'
 import { Deferred } from './fixtures/gates.js'
@@ -171,6 +171,19 @@ t.test('a `when` that throws costs the offer, not the answer', async t => {
   t.equal((await device.get('/login')).status, 200)
   t.equal(device.offers, 0)
   t.ok(lines.some(({ level, msg }) => level === 50 && /deviceBound\.when has failed/.test(String(msg))))
+})
+
+t.test('a `when` that returns a promise chooses nothing, and is an error', async t => {
+  const lines: Array<Record<string, unknown>> = []
+  for (const when of [async () => true, async () => { throw new Error('no') }] as unknown as Array<DeviceBoundOptions['when']>) {
+    const device = new Device(await makeBoundApp({ deviceBound: { when }, server: logTo(lines) }))
+    t.equal((await device.get('/login')).status, 200)
+    t.equal(device.offers, 0)
+    t.match(lines.at(-2), { level: 50, err: { code: 'FST_SESSION_INVALID_OPTION' } })
+    const listed = new Device(await makeBoundApp({ deviceBound: { when }, session: { isRevoked: denylist(new TestStore()) } }))
+    await listed.get('/login')
+    t.match(await listed.get('/who'), { status: 500, json: { code: 'FST_SESSION_INVALID_OPTION' } })
+  }
 })
 
 t.test('`when` cannot change the session', async t => {

@@ -69,9 +69,9 @@ export class DeviceBound {
   }
 
   #admitUnbound (session: Identity, data: object, request: FastifyRequest, deadline: Deadline | undefined): MaybePromise<boolean> {
-    const { config: { required, when }, marks, sealer: { times } } = this.#parts
+    const { config: { required }, marks, sealer: { times } } = this.#parts
     const isLate = required !== false && times.now() > session.createdAt + required * 1000
-    if ((!isLate && marks === undefined) || !when(copy(JSON.stringify(data)), request)) return true
+    if ((!isLate && marks === undefined) || !this.#chooses(JSON.stringify(data), request)) return true
     if (marks === undefined) return false
     return marks.find(session.id, times.now(), deadline!).then(async mark => mark === undefined ? !isLate : await this.#admitMarked(session, mark, request))
   }
@@ -130,10 +130,18 @@ export class DeviceBound {
     })
   }
 
+  /** @throws FST_SESSION_INVALID_OPTION for a promise, which would choose every session; what the app's function throws */
+  #chooses (text: string, request: FastifyRequest): boolean {
+    const result: unknown = this.#parts.config.when(JSON.parse(text) as Parameters<BoundConfig['when']>[0], request)
+    if (!(result instanceof Promise)) return Boolean(result)
+    result.catch(() => {}) // its result is not used, so a rejection must not crash the process
+    throw refused('deviceBound.when', 'it returns a promise, and must say at once which sessions are bound')
+  }
+
   /** The response is as good as sent: an error of the app's function costs the offer alone. */
   #isWanted (text: string, request: FastifyRequest): boolean {
     try {
-      return this.#parts.config.when(copy(text), request)
+      return this.#chooses(text, request)
     } catch (error) {
       request.log.error({ sessionName: this.#parts.session.sessionName, err: error as Error }, 'deviceBound.when has failed: binding was not offered')
       return false
@@ -143,8 +151,6 @@ export class DeviceBound {
 
 /** When the device was last proven of a session that came without a proof, and is used for a moment all the same: so long ago that no check passes. */
 const NEVER = 0
-
-const copy = (text: string): Parameters<BoundConfig['when']>[0] => JSON.parse(text) as Parameters<BoundConfig['when']>[0]
 
 /**
  * Whether a browser could register on this response: over HTTPS, and not where another site has led to it. There the browser would
