@@ -155,6 +155,21 @@ t.test('another session cookie of the name, unproven, does not shut out the one 
   t.match((await device.get('/who', { cookie: `${attacker.stolen('session').header()}; ${device.stolen('session').header()}` })).json, unproven)
 })
 
+t.test('another session cookie of the name, which comes first, does not end a binding', async t => {
+  const app = await makeBoundApp()
+  const device = await new Device(app).login()
+  const other = await new Device(app).login()
+  const unbound = new Device(app)
+  await unbound.get('/login')
+  for (const cookies of [[other.cookies.get('session')], [unbound.cookies.get('session')], [other.cookies.get('session'), unbound.cookies.get('session')]]) {
+    const cookie = [...cookies, device.cookies.get('session')].map(value => `session=${value}`).join('; ')
+    const proof = device.proof(await device.ask({ cookie }))
+    t.equal((await device.post('/dbsc/refresh', { cookie, 'sec-secure-session-id': device.id, 'secure-session-response': proof })).status, 200)
+  }
+  const cookie = `session=${other.cookies.get('session')}`
+  t.match(await device.post('/dbsc/refresh', { cookie, 'sec-secure-session-id': device.id }), { status: 400, json: { refused: 'not-bound' } })
+})
+
 t.test('switched off by `when: () => false`, sessions that are bound stay so, and no other is', async t => {
   const device = await new Device(await makeBoundApp()).login()
   const off = Object.assign(new Device(await makeBoundApp({ deviceBound: { when: () => false } })), { keys: device.keys, id: device.id, cookies: device.cookies })

@@ -27,6 +27,8 @@ interface Search {
   /** Why the cookies that were tried are no session */
   readonly reasons: SessionReason[]
   readonly deadline: Deadline | undefined
+  /** Takes another session than the one that may be used */
+  readonly isSought: ((session: Identity) => boolean) | undefined
   /** The first session that opened without the proof that it needs: another cookie may hold one that does not need it */
   unproven: Identity | undefined
 }
@@ -49,11 +51,14 @@ export class Loader {
     this.#admit = admit
   }
 
-  /** The session of a request. The first cookie that opens wins; where a store fails, the session stands for its error. */
-  load (request: FastifyRequest): MaybePromise<SessionState> {
+  /**
+   * The session of a request. The first cookie that opens wins; where a store fails, the session stands for its error.
+   * @param isSought takes a session of several, proven or not, where sessions are bound to devices
+   */
+  load (request: FastifyRequest, isSought?: (session: Identity) => boolean): MaybePromise<SessionState> {
     const header = request.raw.headers.cookie
     const found = header === undefined ? NONE : findCookies(header, this.#config.cookieName, tokenForm)
-    const search: Search = { request, found, reasons: [], deadline: undefined, unproven: undefined }
+    const search: Search = { request, found, reasons: [], deadline: undefined, isSought, unproven: undefined }
     if (found.candidates.length === 0) return this.#start(search)
     if (this.#keeper === undefined) {
       const state = this.#try(search, 0)
@@ -117,7 +122,7 @@ export class Loader {
       const session = this.#identify(loaded.verified, loaded.entry)
       if (this.#admit === undefined) return this.#take(search, session, loaded)
       return then(this.#admit(session, loaded.data, request, deadline), isAdmitted => {
-        if (isAdmitted) return this.#take(search, session, loaded)
+        if (search.isSought?.(session) ?? isAdmitted) return this.#take(search, session, loaded)
         search.unproven ??= session
         return this.#reject(search, nth, 'unproven')
       })
