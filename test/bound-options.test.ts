@@ -32,6 +32,13 @@ t.test('what browsers cannot bind is invalid at boot', async () => {
   await refuse({ when }, /"deviceBound\.path" is invalid: cookie\.path keeps the session's cookie from \/dbsc/, { cookie: { path: '/app' } })
 })
 
+t.test('a cookie of the proof that browsers would drop is invalid at boot', async t => {
+  const deviceBound = (cookieName: string): DeviceBoundOptions => ({ when, path: '/app/dbsc', cookieName })
+  await refuse(deviceBound('__Host-proof'), /cookie name "__Host-proof" is invalid: its prefix requires cookie\.path/, { cookie: { path: '/app' } })
+  await t.resolves(makeBoundApp({ deviceBound: deviceBound('__Secure-proof'), session: { cookie: { path: '/app' } } }))
+  await t.resolves(makeBoundApp({ deviceBound: deviceBound('__Host-proof') }))
+})
+
 t.test('routes and cookies that are taken are refused at boot', async t => {
   const twice = async (first: Partial<SessionOptions>, second: Partial<SessionOptions>): Promise<void> => {
     const app = Fastify()
