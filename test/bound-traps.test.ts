@@ -130,6 +130,17 @@ t.test('a proof ends to the second, without the 60 seconds that seals are grante
   t.match((await device.get('/who')).json, unproven)
 })
 
+t.test('a proof that a browser sends at the last moment is still good when it arrives', async t => {
+  t.clock.enter()
+  const device = new Device(await makeBoundApp({ deviceBound: { timeout: 300 } }))
+  await device.get('/login')
+  const answers = [await device.register(), await device.refresh()]
+  for (const { setCookies } of answers) t.match(setCookies.find(line => line.startsWith('session-bound=')), /; Max-Age=290; /)
+  // What it took to reach the browser, and to come back; and the clocks of two nodes.
+  t.clock.advance(290_000 + 9_999)
+  t.match((await device.get('/who')).json, { user: 'u1', bound: true })
+})
+
 t.test('a browser that cannot bind is offered it once an hour, and goes on as before', async t => {
   for (const iron of [undefined, { integrity: { iterations: 2 } }]) {
     const device = new Device(await makeBoundApp({ session: { iron } }))

@@ -12,6 +12,9 @@ import type { BoundConfig } from './options.js'
 /** Seconds for which a browser that did not take an offer gets no other one. */
 const OFFER_PAUSE = 3600
 
+/** Seconds by which the cookie ends before its proof, so that a proof that a browser sends is still good when it arrives, on any node. */
+const AHEAD = 10
+
 /**
  * The second cookie, which holds the proof of the device, and a third one that says that binding was offered. They need two names: an
  * offer may reach the browser after a proof, and a browser that has a cookie of the proof's name does not refresh.
@@ -47,7 +50,7 @@ export class ProofCookie {
   /** Gives the browser a new proof. */
   issue (bindingId: string, reply: FastifyReply): MaybePromise<void> {
     const { timeout } = this.#config
-    return then(this.#notes.seal('proof', bindingId, timeout), token => { this.#set(reply, this.#config.cookieName, token, timeout) })
+    return then(this.#notes.seal('proof', bindingId, timeout), token => { this.#set(reply, this.#config.cookieName, token, timeout - AHEAD) })
   }
 
   /** Whether the browser of a session has been offered to bind it, a while ago at most. */
