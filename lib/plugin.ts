@@ -45,9 +45,9 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
 
   app.decorate(sessionName, createManager(config, sealer, keeper, loader, saver, jar, endings) as never)
   app.decorate(markOfCookie(cookieName), true)
-  if (config.deviceBound !== undefined) {
-    assertCookieFree(app, config.deviceBound.cookieName)
-    app.decorate(markOfCookie(config.deviceBound.cookieName), true)
+  for (const name of config.deviceBound === undefined ? [] : [config.deviceBound.cookieName, config.deviceBound.offerName]) {
+    assertCookieFree(app, name)
+    app.decorate(markOfCookie(name), true)
   }
   app.decorateRequest(slot, null)
   markRegistered(app, sessionName)

@@ -82,8 +82,11 @@ t.test('with a store or a denylist, an intercepted signature is useless, because
     await device.get('/login')
     const registration = device.proof(device.challenge, { jwk: device.jwk })
     const before = device.stolen('session')
-    await device.register(registration)
-    t.match(await before.register(registration), { status: 400, json: { refused: 'used' } })
+    const unbound = before.cookies.get('session')!
+    const registered = await Promise.all([device.register(registration), before.register(registration)])
+    t.match(registered, [{ status: 200 }, { status: 400, json: { refused: 'used' } }])
+    before.cookies.set('session', unbound)
+    t.match(await before.register(registration), { status: 400, json: { refused: 'already-bound' } })
     const thief = device.stolen('session')
     const proof = device.proof(await device.ask())
     const answers = await Promise.all([device.refresh(proof), thief.refresh(proof), thief.refresh(proof)])
@@ -111,15 +114,57 @@ t.test('with a store or a denylist, a cookie that was copied before the registra
     const thief = device.stolen('session')
     await device.register()
     t.clock.advance(60_000)
-    t.match((await thief.get('/who')).json, { user: 'u1', bound: false }, 'requests that are under way go on')
+    const before = thief.cookies.get('session')!
+    t.match((await thief.get('/who')).json, { user: 'u1', bound: true }, 'requests that are under way go on')
+    thief.cookies.set('session', before)
     t.clock.advance(1)
     t.match((await thief.get('/who')).json, unproven)
     t.match((await device.get('/who')).json, { user: 'u1', bound: true })
-    t.match(await thief.register(), { status: 400, json: { refused: 'no-session' } })
+    t.match(await thief.register(), { status: 400, json: { refused: 'already-bound' } })
     const late = device.stolen('session-bound')
-    late.cookies.set('session', thief.cookies.get('session')!)
-    t.match((await late.get('/who')).json, { user: 'u1', bound: false }, 'a write that was under way has put the older cookie back')
+    late.cookies.set('session', before)
+    t.match((await late.get('/who')).json, { user: 'u1', bound: true }, 'a write that was under way has put the older cookie back')
+    t.not(late.cookies.get('session'), before, 'and the next request bound it again')
+    device.cookies.set('session', before)
+    device.cookies.delete('session-bound')
+    t.equal((await device.refresh()).status, 200, 'or a refresh, where the proof has expired meanwhile')
+    t.match((await device.get('/who')).json, { user: 'u1', bound: true })
   }
+})
+
+t.test('who has a cookie from before the registration cannot make it last within that minute, or with a proof', async t => {
+  t.clock.enter()
+  for (const options of [withStore, withList]) {
+    for (const names of [['session'], ['session', 'session-bound']]) {
+      for (const act of ['/renew', '/touch', '/count', 'register']) {
+        const device = new Device(await makeBoundApp({ session: options() }))
+        await device.get('/login')
+        const before = device.cookies.get('session')!
+        await device.register()
+        const thief = device.stolen(...names)
+        thief.cookies.set('session', before)
+        thief.challenge = device.challenge
+        await thief.get('/who')
+        if (act === 'register') t.match(await thief.register(), { status: 400, json: { refused: 'already-bound' } })
+        else await thief.get(act)
+        t.equal(thief.offers, 0)
+        t.clock.advance(600_000)
+        t.match((await thief.get('/who')).json, { user: null, bound: false }, `${names.join()} ${act}`)
+        t.equal((await thief.refresh()).status, 400)
+      }
+    }
+  }
+})
+
+t.test('a cookie from before the registration passes for no recent proof', async t => {
+  const app = await makeBoundApp({
+    session: withList(), after: app => { app.get('/proven', async ({ session }) => ({ provenAt: session.info.provenAt?.getTime() })) }
+  })
+  const device = new Device(app)
+  await device.get('/login')
+  const thief = device.stolen('session')
+  await device.register()
+  t.same((await thief.get('/proven')).json, { provenAt: 0 })
 })
 
 t.test('a session is bound even if the list cannot record the registration', async t => {

@@ -1,7 +1,7 @@
 import Iron from '@hapi/iron'
 import t from 'tap'
 import { createSealer, denylist } from '../lib/index.js'
-import type { SessionOptions } from '../lib/index.js'
+import type { DeviceBoundOptions, SessionOptions } from '../lib/index.js'
 import { Jar, logTo, makeApp, olderSecret, read, secret } from './fixtures/app.js'
 import { Device, makeBoundApp, offerIn, when } from './fixtures/device.js'
 import { Deferred } from './fixtures/gates.js'
@@ -37,7 +37,7 @@ t.test('a node of version 0.1 accepts neither a bound session nor the other seal
 })
 
 t.test('if a write overwrites a registration, binding is offered again', async t => {
-  for (const session of [{}, { isRevoked: denylist(new TestStore()) }]) {
+  for (const session of [{ isRevoked: undefined }, { isRevoked: denylist(new TestStore()) }]) {
     const gate = new Deferred()
     const reached = new Deferred()
     const device = new Device(await makeBoundApp({
@@ -58,13 +58,40 @@ t.test('if a write overwrites a registration, binding is offered again', async t
     t.match((await device.get('/who')).json, { bound: true })
     gate.resolve()
     await slow
-    t.match((await device.get('/who')).json, { user: 'u1', bound: false }, 'nobody is logged out')
-    t.equal(device.offers, 2)
+    t.match((await device.get('/who')).json, { user: 'u1', bound: session.isRevoked !== undefined }, 'nobody is logged out')
+    t.equal(device.offers, session.isRevoked === undefined ? 2 : 1)
     const { id } = device
-    t.equal((await device.register()).status, 200)
-    t.equal(device.id, id, 'under the same name, so that the browser replaces its key')
+    if (session.isRevoked === undefined) {
+      t.equal((await device.register()).status, 200)
+      t.equal(device.id, id, 'under the same name, so that the browser replaces its key')
+    } else {
+      t.match(await device.register(), { status: 400, json: { refused: 'already-bound' } }, 'the list knows its key')
+    }
     t.match((await device.get('/who')).json, { user: 'u1', bound: true })
   }
+})
+
+t.test('a read that is under way at the registration does not take the proof away', async t => {
+  const gate = new Deferred()
+  const device = new Device(await makeBoundApp({
+    after: app => {
+      app.get('/slow', async ({ session }) => {
+        await gate.promise
+        return { user: session.user }
+      })
+    }
+  }))
+  // Nothing is offered here, so that the next requests are sent without a sign of an offer.
+  await device.get('/login', { 'sec-fetch-site': 'cross-site' })
+  const slow = device.get('/slow')
+  await device.get('/who')
+  await device.register()
+  gate.resolve()
+  await slow
+  t.equal(device.offers, 2)
+  t.match((await device.get('/who')).json, { user: 'u1', bound: true })
+  t.match(await device.register(), { status: 400, json: { refused: 'already-bound' } })
+  t.match((await device.get('/who')).json, { user: 'u1', bound: true })
 })
 
 t.test('two tabs can both refresh, and a second registration does not replace the first', async t => {
@@ -128,6 +155,21 @@ t.test('an unproven session in another cookie of the same name does not hide the
   t.match((await device.get('/who', { cookie: `${attacker.stolen('session').header()}; ${device.stolen('session').header()}` })).json, unproven)
 })
 
+t.test('another session cookie of the name, which comes first, does not end a binding', async t => {
+  const app = await makeBoundApp()
+  const device = await new Device(app).login()
+  const other = await new Device(app).login()
+  const unbound = new Device(app)
+  await unbound.get('/login')
+  for (const cookies of [[other.cookies.get('session')], [unbound.cookies.get('session')], [other.cookies.get('session'), unbound.cookies.get('session')]]) {
+    const cookie = [...cookies, device.cookies.get('session')].map(value => `session=${value}`).join('; ')
+    const proof = device.proof(await device.ask({ cookie }))
+    t.equal((await device.post('/dbsc/refresh', { cookie, 'sec-secure-session-id': device.id, 'secure-session-response': proof })).status, 200)
+  }
+  const cookie = `session=${other.cookies.get('session')}`
+  t.match(await device.post('/dbsc/refresh', { cookie, 'sec-secure-session-id': device.id }), { status: 400, json: { refused: 'not-bound' } })
+})
+
 t.test('with `when: () => false`, bound sessions stay bound, and no others are bound', async t => {
   const device = await new Device(await makeBoundApp()).login()
   const off = Object.assign(new Device(await makeBoundApp({ deviceBound: { when: () => false } })), { keys: device.keys, id: device.id, cookies: device.cookies })
@@ -144,6 +186,19 @@ t.test('if `when` throws, only the offer is missing from the response', async t 
   t.equal((await device.get('/login')).status, 200)
   t.equal(device.offers, 0)
   t.ok(lines.some(({ level, msg }) => level === 50 && /deviceBound\.when has failed/.test(String(msg))))
+})
+
+t.test('a `when` that returns a promise chooses nothing, and is an error', async t => {
+  const lines: Array<Record<string, unknown>> = []
+  for (const when of [async () => true, async () => { throw new Error('no') }] as unknown as Array<DeviceBoundOptions['when']>) {
+    const device = new Device(await makeBoundApp({ deviceBound: { when }, server: logTo(lines) }))
+    t.equal((await device.get('/login')).status, 200)
+    t.equal(device.offers, 0)
+    t.match(lines.at(-2), { level: 50, err: { code: 'FST_SESSION_INVALID_OPTION' } })
+    const listed = new Device(await makeBoundApp({ deviceBound: { when }, session: { isRevoked: denylist(new TestStore()) } }))
+    await listed.get('/login')
+    t.match(await listed.get('/who'), { status: 500, json: { code: 'FST_SESSION_INVALID_OPTION' } })
+  }
 })
 
 t.test('`when` cannot change the session', async t => {

@@ -32,6 +32,13 @@ t.test('options that browsers do not support throw at boot', async () => {
   await refuse({ when }, /"deviceBound\.path" is invalid: cookie\.path keeps the session's cookie from \/dbsc/, { cookie: { path: '/app' } })
 })
 
+t.test('a cookie of the proof that browsers would drop is invalid at boot', async t => {
+  const deviceBound = (cookieName: string): DeviceBoundOptions => ({ when, path: '/app/dbsc', cookieName })
+  await refuse(deviceBound('__Host-proof'), /cookie name "__Host-proof" is invalid: its prefix requires cookie\.path/, { cookie: { path: '/app' } })
+  await t.resolves(makeBoundApp({ deviceBound: deviceBound('__Secure-proof'), session: { cookie: { path: '/app' } } }))
+  await t.resolves(makeBoundApp({ deviceBound: deviceBound('__Host-proof') }))
+})
+
 t.test('routes and cookies that are already used throw at boot', async t => {
   const twice = async (first: Partial<SessionOptions>, second: Partial<SessionOptions>): Promise<void> => {
     const app = Fastify()
@@ -41,6 +48,7 @@ t.test('routes and cookies that are already used throw at boot', async t => {
   }
   await t.rejects(twice({}, { deviceBound: { when } }), { message: /there is a route at \/dbsc\/registration already/ })
   await t.rejects(twice({}, { cookieName: 'session-bound' }), { message: /the cookie name "session-bound"/ })
+  await t.rejects(twice({}, { cookieName: 'session-bound-offered' }), { message: /the cookie name "session-bound-offered"/ })
   await t.rejects(twice({}, { deviceBound: { when, path: '/other', cookieName: 'session' } }), { message: /the cookie name "session"/ })
   await t.rejects(twice({}, { deviceBound: { when, path: '/other', cookieName: 'admin.1' } }), { message: /the cookie name "admin\.1"/ })
   await twice({}, {})

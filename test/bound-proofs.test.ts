@@ -237,7 +237,7 @@ t.test('challenges expire to the second', async t => {
   t.clock.advance(10_000)
   t.match(await device.register(), { status: 400, json: { refused: 'challenge' } })
   t.clock.advance(3_600_000)
-  device.cookies.delete('session-bound')
+  device.cookies.delete('session-bound-offered')
   await device.get('/who')
   t.clock.advance(9_999)
   t.equal((await device.register()).status, 200)

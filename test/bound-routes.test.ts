@@ -98,7 +98,7 @@ t.test('if the store is not available, the browser tries again and nothing ends'
   store.before.set('set', () => { if (++sets === 2) throw new Error('down') })
   t.match(await device.register(), { status: 503, json: { refused: 'unavailable' } }, 'when the session is saved')
   store.fails.clear()
-  device.cookies.delete('session-bound')
+  device.cookies.delete('session-bound-offered')
   await device.get('/who')
   t.equal((await device.register()).status, 200)
   const proof = device.proof(await device.ask())
@@ -160,4 +160,12 @@ t.test('the diagnostics channel publishes each step, and the reason of a refusal
     step('offered'), step('registered'), step('refreshed'), step('refused', 'challenge'), step('refused', 'malformed'),
     step('refused', 'no-session', 'object'), step('refused', 'script', 'object')
   ])
+})
+
+t.test('a request whose URL is written in another way is answered all the same', async t => {
+  const app = await makeBoundApp({ server: { routerOptions: { caseSensitive: false, ignoreTrailingSlash: true, ignoreDuplicateSlashes: true } } })
+  const device = await new Device(app).login()
+  for (const url of ['/dbs%63/refresh', '/DBSC/refresh', '/dbsc/refresh/', '//dbsc//refresh', '/dbsc/refresh?a=b']) {
+    t.match(await device.post(url), { status: 400, json: { refused: 'not-bound' } }, url)
+  }
 })

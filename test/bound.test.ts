@@ -18,8 +18,9 @@ for (const alg of ['ES256', 'RS256'] as const) {
         scope: { origin: 'https://app.test', include_site: false },
         credentials: [{ type: 'cookie', name: 'session-bound', attributes: 'Path=/; HttpOnly; Secure; SameSite=Lax' }]
       })
-      t.equal(setCookies.length, 2)
-      t.match(setCookies.find(line => line.startsWith('session-bound=')), /; Max-Age=600; Path=\/; HttpOnly; Secure; SameSite=Lax$/)
+      t.same(setCookies.map(line => line.split('=')[0]).sort(), ['session', 'session-bound', 'session-bound-offered'])
+      t.notOk(device.cookies.has('session-bound-offered'))
+      t.match(setCookies.find(line => line.startsWith('session-bound=')), /; Max-Age=590; Path=\/; HttpOnly; Secure; SameSite=Lax$/)
       t.match((await device.get('/who')).json, { user: 'u1', bound: true, reason: null })
 
       for (let round = 0; round < 5; round++) {

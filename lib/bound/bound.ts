@@ -14,9 +14,10 @@ import type { Deadline } from '../store/deadline.js'
 import { then } from '../then.js'
 import type { MaybePromise } from '../then.js'
 import { Marks } from './marks.js'
+import type { Mark } from './marks.js'
 import { Notes } from './notes.js'
 import type { BoundConfig } from './options.js'
-import { bindingIdOf, ProofCookie } from './proofs.js'
+import { ProofCookie } from './proofs.js'
 import { Registrar } from './registrar.js'
 import { answerReload, mayBeReloaded } from './reload.js'
 import { serveRoutes } from './routes.js'
@@ -67,23 +68,33 @@ export class DeviceBound {
     })
   }
 
-  #admitUnbound ({ id, createdAt }: Identity, data: object, request: FastifyRequest, deadline: Deadline | undefined): MaybePromise<boolean> {
-    const { config: { required, when }, marks, sealer: { times } } = this.#parts
-    const isLate = required !== false && times.now() > createdAt + required * 1000
-    if ((!isLate && marks === undefined) || !when(copy(JSON.stringify(data)), request)) return true
-    if (isLate) return false
-    return marks!.wasBound(id, times.now(), deadline!).then(async wasBound => {
-      // A write that was under way at the registration may have put the older cookie back.
-      return !wasBound || await this.#parts.proofs.find(bindingIdOf(id), request) !== undefined
-    })
+  #admitUnbound (session: Identity, data: object, request: FastifyRequest, deadline: Deadline | undefined): MaybePromise<boolean> {
+    const { config: { required }, marks, sealer: { times } } = this.#parts
+    const isLate = required !== false && times.now() > session.createdAt + required * 1000
+    if ((!isLate && marks === undefined) || !this.#chooses(JSON.stringify(data), request)) return true
+    if (marks === undefined) return false
+    return marks.find(session.id, times.now(), deadline!).then(async mark => mark === undefined ? !isLate : await this.#admitMarked(session, mark, request))
+  }
+
+  /**
+   * A cookie from before the registration may come from a request that was under way, and may be a copy. It is bound from here on: it
+   * must not be registered with another key, and nothing that follows from it may be unbound.
+   */
+  async #admitMarked (session: Identity, { binding, isOld }: Mark, request: FastifyRequest): Promise<boolean> {
+    const proof = await this.#parts.proofs.find(binding.id, request)
+    session.binding = { ...binding, provenAt: proof?.issuedAt ?? NEVER }
+    // A write that was under way at the registration may have put it back into the browser.
+    session.kept = { ...session.kept!, isStale: true }
+    return proof !== undefined || !isOld
   }
 
   /** Answers the browser's own requests before any hook that comes after this, and links from other sites that came without the proof. */
   serve (app: FastifyInstance, loader: Loader, saver: Saver, stateOf: (request: FastifyRequest) => SessionState | undefined): void {
     const { path, config: { reload } } = this.#parts
-    const answer = serveRoutes(app, path, new Registrar(this.#parts, loader, saver))
+    const { isOurs, answer } = serveRoutes(app, path, new Registrar(this.#parts, loader, saver))
     app.addHook('onRequest', (request, reply, done) => {
-      if (request.raw.method === 'POST' && request.raw.url!.includes(path)) return answer(request, reply, done)
+      // By the route, because its URL may come in another case or with percent-encoding.
+      if (isOurs(request)) return answer(request, reply)
       if (reload && mayBeReloaded(request) && stateOf(request)?.arrival.unproven !== undefined) {
         answerReload(request, reply)
         return
@@ -119,10 +130,18 @@ export class DeviceBound {
     })
   }
 
+  /** @throws FST_SESSION_INVALID_OPTION for a promise, which would choose every session; what the app's function throws */
+  #chooses (text: string, request: FastifyRequest): boolean {
+    const result: unknown = this.#parts.config.when(JSON.parse(text) as Parameters<BoundConfig['when']>[0], request)
+    if (!(result instanceof Promise)) return Boolean(result)
+    result.catch(() => {}) // its result is not used, so a rejection must not crash the process
+    throw refused('deviceBound.when', 'it returns a promise, and must say at once which sessions are bound')
+  }
+
   /** The response is as good as sent: an error of the app's function costs the offer alone. */
   #isWanted (text: string, request: FastifyRequest): boolean {
     try {
-      return this.#parts.config.when(copy(text), request)
+      return this.#chooses(text, request)
     } catch (error) {
       request.log.error({ sessionName: this.#parts.session.sessionName, err: error as Error }, 'deviceBound.when has failed: binding was not offered')
       return false
@@ -130,7 +149,8 @@ export class DeviceBound {
   }
 }
 
-const copy = (text: string): Parameters<BoundConfig['when']>[0] => JSON.parse(text) as Parameters<BoundConfig['when']>[0]
+/** When the device was last proven of a session that came without a proof, and is used for a moment all the same: so long ago that no check passes. */
+const NEVER = 0
 
 /**
  * Whether a browser could register on this response: over HTTPS, and not where another site has led to it. There the browser would

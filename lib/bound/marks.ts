@@ -5,10 +5,18 @@ import { Deadline } from '../store/deadline.js'
 import { storeOf } from '../store/denylist.js'
 import { queueOf } from '../store/write-queue.js'
 import type { WriteQueue } from '../store/write-queue.js'
+import type { Binding } from '../seal/envelope.js'
 import type { Note } from './notes.js'
 
 /** How long cookies from before the registration stay good, in milliseconds: requests that bring them may be under way. */
 const GRACE = 60_000
+
+/** What is known of a session that was bound. */
+export interface Mark {
+  readonly binding: Binding
+  /** Whether it was bound so long ago that a cookie from before is a copy */
+  readonly isOld: boolean
+}
 
 /** What only a store can know: which challenges were answered, and which sessions have been bound. */
 export class Marks {
@@ -45,19 +53,21 @@ export class Marks {
   }
 
   /** Notes that a session is bound from now on. @throws FST_SESSION_STORE */
-  async noteBound (id: string, now: number, lastMoment: number): Promise<void> {
+  async noteBound (id: string, { id: bindingId, key }: Binding, now: number, lastMoment: number): Promise<void> {
     const deadline = new Deadline(this.#seconds)
     await deadline.bound(async () => {
       // The first registration counts: a later one must not give older cookies more time.
       if (await this.#client.get(boundKey(id), deadline) !== undefined) return
-      await this.#client.set(boundKey(id), String(Math.floor(now)), Math.max(1, Math.ceil(lastMoment - now)), deadline)
+      await this.#client.set(boundKey(id), `${Math.floor(now)}.${bindingId}.${key}`, Math.max(1, Math.ceil(lastMoment - now)), deadline)
     })
   }
 
-  /** Whether a session was bound so long ago that a cookie from before is a copy. @throws FST_SESSION_STORE */
-  async wasBound (id: string, now: number, deadline: Deadline): Promise<boolean> {
-    const since = await this.#client.get(boundKey(id), deadline)
-    return since !== undefined && Number(since) + GRACE < now
+  /** How a session was bound, for a cookie of it that is not. @throws FST_SESSION_STORE */
+  async find (id: string, now: number, deadline: Deadline): Promise<Mark | undefined> {
+    const mark = await this.#client.get(boundKey(id), deadline)
+    if (mark === undefined) return undefined
+    const [since, bindingId, key] = mark.split('.') as [string, string, string]
+    return { binding: { id: bindingId, key }, isOld: Number(since) + GRACE < now }
   }
 }
 

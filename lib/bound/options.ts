@@ -1,5 +1,5 @@
 import type { DeviceBoundOptions } from '../../types/index.js'
-import { parseCookieName } from '../cookie/attributes.js'
+import { overrideAttributes, parseCookieName } from '../cookie/attributes.js'
 import type { CookieAttributes } from '../cookie/attributes.js'
 import { invalid, parseBoolean, parseInteger, parseNames, refused } from '../options/checks.js'
 
@@ -12,12 +12,14 @@ export interface BoundConfig {
   readonly challengeTimeout: number
   readonly path: string
   readonly cookieName: string
+  /** The cookie that says that binding was offered */
+  readonly offerName: string
   readonly reload: boolean
   /** Seconds */
   readonly required: number | false
 }
 
-const NAMES: ReadonlyArray<keyof BoundConfig> = ['when', 'timeout', 'challengeTimeout', 'path', 'cookieName', 'reload', 'required']
+const NAMES: ReadonlyArray<keyof DeviceBoundOptions> = ['when', 'timeout', 'challengeTimeout', 'path', 'cookieName', 'reload', 'required']
 
 /** Browsers refresh a proof when two minutes are left, and sign six times in nine minutes at most: a shorter one would spend that. */
 const MIN_TIMEOUT = 300
@@ -38,12 +40,15 @@ export function parseDeviceBound (
   if (attributes.secure === false) throw refused('deviceBound', 'browsers bind cookies over HTTPS only. Leave cookie.secure out')
   // A browser refreshes a proof for the origin that it was registered at: at other hosts of the domain the session would come unproven.
   if (attributes.domain !== undefined) throw refused('deviceBound', 'a cookie with cookie.domain goes to hosts that cannot refresh the proof')
+  // Its prefix may ask for attributes that it does not have; it is always secure.
+  overrideAttributes(parseCookieName(cookieName), attributes, { secure: true })
   return Object.freeze({
     when,
     timeout: parseInteger('deviceBound.timeout', timeout, MIN_TIMEOUT, MAX_TIMEOUT),
     challengeTimeout: parseInteger('deviceBound.challengeTimeout', challengeTimeout, 10, MIN_TIMEOUT),
     path,
-    cookieName: parseCookieName(cookieName),
+    cookieName,
+    offerName: `${cookieName}-offered`,
     reload: parseBoolean('deviceBound.reload', reload),
     required: required === false ? false : parseInteger('deviceBound.required', required, 1, MAX_REQUIRED)
   })

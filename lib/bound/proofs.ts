@@ -12,7 +12,13 @@ import type { BoundConfig } from './options.js'
 /** Seconds for which a browser that did not take an offer gets no other one. */
 const OFFER_PAUSE = 3600
 
-/** The second cookie: it holds the proof of the device, and before that a sign that binding was offered. */
+/** Seconds by which the cookie ends before its proof, so that a proof that a browser sends is still good when it arrives, on any node. */
+const AHEAD = 10
+
+/**
+ * The second cookie, which holds the proof of the device, and a third one that says that binding was offered. They need two names: an
+ * offer may reach the browser after a proof, and a browser that has a cookie of the proof's name does not refresh.
+ */
 export class ProofCookie {
   /** The attributes, as the browser is told to expect them */
   readonly attributes: string
@@ -44,28 +50,36 @@ export class ProofCookie {
   /** Gives the browser a new proof. */
   issue (bindingId: string, reply: FastifyReply): MaybePromise<void> {
     const { timeout } = this.#config
-    return then(this.#notes.seal('proof', bindingId, timeout), token => { this.#set(reply, token, timeout) })
+    return then(this.#notes.seal('proof', bindingId, timeout), token => { this.#set(reply, this.#config.cookieName, token, timeout - AHEAD) })
   }
 
   /** Whether the browser of a session has been offered to bind it, a while ago at most. */
   wasOffered (sessionId: string, request: FastifyRequest): boolean {
     const { cookie } = request.raw.headers
-    return cookie?.includes(`${this.#config.cookieName}=${offerOf(sessionId)}`) === true
+    return cookie?.includes(`${this.#config.offerName}=${bindingIdOf(sessionId)}`) === true
   }
 
   noteOffer (sessionId: string, reply: FastifyReply): void {
-    this.#set(reply, offerOf(sessionId), OFFER_PAUSE)
+    this.#set(reply, this.#config.offerName, bindingIdOf(sessionId), OFFER_PAUSE)
   }
 
-  /** Drops the cookie, if the browser has it. */
+  /** Forgets the offer: a session that comes unbound after all is offered anew. */
+  dropOffer (request: FastifyRequest, reply: FastifyReply): void {
+    this.#drop(this.#config.offerName, request, reply)
+  }
+
+  /** Drops both cookies, if the browser has them. */
   drop (request: FastifyRequest, reply: FastifyReply): void {
-    const { cookieName: name } = this.#config
+    this.#drop(this.#config.cookieName, request, reply)
+    this.dropOffer(request, reply)
+  }
+
+  #drop (name: string, request: FastifyRequest, reply: FastifyReply): void {
     if (request.raw.headers.cookie?.includes(`${name}=`) !== true) return
     this.#jar.write(reply, clearCookies({ name, attributes: this.#suffix, maxCookies: 1 }, 1), name)
   }
 
-  #set (reply: FastifyReply, value: string, maxAge: number): void {
-    const { cookieName: name } = this.#config
+  #set (reply: FastifyReply, name: string, value: string, maxAge: number): void {
     this.#jar.write(reply, [`${name}=${value}; Max-Age=${maxAge}${this.#suffix}`], name)
   }
 }
@@ -74,5 +88,3 @@ export class ProofCookie {
 export function bindingIdOf (sessionId: string): string {
   return createHash('sha256').update(`device-bound ${sessionId}`).digest().toString('base64url', 0, 16)
 }
-
-const offerOf = (sessionId: string): string => `offered.${bindingIdOf(sessionId)}`

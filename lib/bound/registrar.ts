@@ -1,9 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { BoundRefusal, SessionReason } from '../../types/index.js'
 import { errors } from '../errors.js'
+import type { Binding } from '../seal/envelope.js'
 import type { Loader } from '../session/load.js'
 import type { Saver } from '../session/save.js'
-import type { SessionState } from '../session/state.js'
+import type { Identity, SessionState } from '../session/state.js'
 import type { Parts } from './bound.js'
 import { parseProof, stringOf } from './jws.js'
 import type { Proof } from './jws.js'
@@ -54,8 +55,9 @@ export class Registrar {
       }
       // Another request has ended it meanwhile.
       if (session.standing !== 'live') return this.#refuse(request, state, 'no-session')
-      await this.#noteBound(state, request)
+      await this.#noteBound(state, session.binding, request)
       await proofs.issue(session.binding.id, reply)
+      proofs.dropOffer(request, reply)
       this.#parts.tell('registered', request, session.id)
       return { status: 200, body: this.#instructions(session.binding.id, request) }
     })
@@ -63,13 +65,16 @@ export class Registrar {
 
   /** Gives the browser a new proof for a challenge that it has signed. */
   async refresh (request: FastifyRequest, reply: FastifyReply): Promise<Answer> {
+    const id = stringOf(request.headers['sec-secure-session-id'])
+    // Another cookie of the name may come first, for example from a sibling host.
+    const isSought = (session: Identity): boolean => session.binding?.id === id
     return await this.#guarded(request, async state => {
       const { proofs, marks, sealer: { times } } = this.#parts
       const session = state.arrival.session ?? state.arrival.unproven
       if (session === undefined) return this.#refuse(request, state, 'no-session')
       const { binding } = session
       // Also the browser's binding of an earlier session.
-      if (binding === undefined || stringOf(request.headers['sec-secure-session-id']) !== binding.id) return this.#refuse(request, state, 'not-bound')
+      if (binding === undefined || binding.id !== id) return this.#refuse(request, state, 'not-bound')
       if (request.headers['secure-session-response'] === undefined) return await this.#ask(binding.id)
       const proof = this.#proofOf(request)
       if (proof === undefined || proof.jwk !== undefined || proof.algorithm !== algorithmOf(binding.key)) return this.#refuse(request, state, 'malformed')
@@ -81,16 +86,16 @@ export class Registrar {
       await proofs.issue(binding.id, reply)
       this.#parts.tell('refreshed', request, session.id)
       return { status: 200, body: this.#instructions(binding.id, request) }
-    })
+    }, isSought)
   }
 
   /** Loads the session, and makes sure that what fails on our side never ends a binding. */
-  async #guarded (request: FastifyRequest, work: (state: SessionState) => Promise<Answer>): Promise<Answer> {
+  async #guarded (request: FastifyRequest, work: (state: SessionState) => Promise<Answer>, isSought?: (session: Identity) => boolean): Promise<Answer> {
     // A page's script cannot send this mode together with headers of its choice.
     const mode = request.headers['sec-fetch-mode']
     if (mode !== undefined && mode !== 'no-cors') return this.#refuse(request, undefined, 'script')
     try {
-      const state = await this.#loader.load(request)
+      const state = await this.#loader.load(request, isSought)
       // Throws what loading has failed with.
       Object.keys(state.session)
       if (ELSEWHERE.includes(state.arrival.reason)) return this.#unavailable(request, 'unknown-session')
@@ -137,10 +142,10 @@ export class Registrar {
   }
 
   /** The session is bound whether this works or not: without it, cookies from before the registration stay good. */
-  async #noteBound ({ current: { id, createdAt, kept } }: SessionState, request: FastifyRequest): Promise<void> {
+  async #noteBound ({ current: { id, createdAt, kept } }: SessionState, binding: Binding, request: FastifyRequest): Promise<void> {
     const { marks, sealer: { times } } = this.#parts
     try {
-      await marks?.noteBound(id, times.now(), times.lastMoment(createdAt, kept!.expiresAt))
+      await marks?.noteBound(id, binding, times.now(), times.lastMoment(createdAt, kept!.expiresAt))
     } catch (error) {
       request.log.error({ sessionName: this.#parts.session.sessionName, err: error as Error }, 'older cookies of a bound session stay good')
     }

@@ -8,6 +8,12 @@ export interface Answer {
   readonly body: object
 }
 
+/** Tells which requests are for the routes, and answers them. */
+export interface Served {
+  isOurs (request: FastifyRequest): boolean
+  answer (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>
+}
+
 type Work = (request: FastifyRequest, reply: FastifyReply) => Promise<Answer>
 
 /** Headers of a refusal that make no sense next to our answer. */
@@ -17,12 +23,10 @@ const OF_REFUSALS = ['location', 'www-authenticate', 'retry-after', 'content-len
  * The routes of the browser. Any answer under 500 but the plugin's would end the binding, and the user's session with it: so the
  * plugin answers in its onRequest hook, before the hooks that come after it, and it takes the place of what hooks before it have
  * answered. Their 5xx pass, since a browser tries again then.
- *
- * @returns answers a request if it is for one of the routes
  */
 export function serveRoutes (
   app: FastifyInstance, path: string, registrar: Registrar
-): (request: FastifyRequest, reply: FastifyReply, done: () => void) => Promise<FastifyReply> | undefined {
+): Served {
   const routes = new Map<string | undefined, Work>([
     [`${path}/registration`, async (request, reply) => await registrar.register(request, reply)],
     [`${path}/refresh`, async (request, reply) => await registrar.refresh(request, reply)]
@@ -50,12 +54,8 @@ export function serveRoutes (
     })
   }
 
-  return (request, reply, done) => {
-    const work = routes.get(request.routeOptions.url)
-    if (work === undefined) {
-      done()
-      return undefined
-    }
-    return answer(request, reply, work).then(body => reply.send(body))
+  return {
+    isOurs: request => request.raw.method === 'POST' && routes.has(request.routeOptions.url),
+    answer: (request, reply) => answer(request, reply, routes.get(request.routeOptions.url)!).then(body => reply.send(body))
   }
 }

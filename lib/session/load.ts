@@ -27,6 +27,8 @@ interface Search {
   /** Why the cookies that were tried were rejected */
   readonly reasons: SessionReason[]
   readonly deadline: Deadline | undefined
+  /** Selects one session of several, whether proven or not; `undefined` for the one that may be used */
+  readonly isSought: ((session: Identity) => boolean) | undefined
   /** The first session that opened without the proof that it needs. It counts only if no other cookie holds a usable session */
   unproven: Identity | undefined
 }
@@ -49,11 +51,14 @@ export class Loader {
     this.#admit = admit
   }
 
-  /** Loads the session of a request. The first cookie that opens wins. If a store fails, using the session throws its error. */
-  load (request: FastifyRequest): MaybePromise<SessionState> {
+  /**
+   * Loads the session of a request. The first cookie that opens wins. If a store fails, using the session throws its error.
+   * @param isSought selects one session of several, whether proven or not, if sessions are bound to devices
+   */
+  load (request: FastifyRequest, isSought?: (session: Identity) => boolean): MaybePromise<SessionState> {
     const header = request.raw.headers.cookie
     const found = header === undefined ? NONE : findCookies(header, this.#config.cookieName, tokenForm)
-    const search: Search = { request, found, reasons: [], deadline: undefined, unproven: undefined }
+    const search: Search = { request, found, reasons: [], deadline: undefined, isSought, unproven: undefined }
     if (found.candidates.length === 0) return this.#start(search)
     if (this.#keeper === undefined) {
       const state = this.#try(search, 0)
@@ -117,7 +122,7 @@ export class Loader {
       const session = this.#identify(loaded.verified, loaded.entry)
       if (this.#admit === undefined) return this.#take(search, session, loaded)
       return then(this.#admit(session, loaded.data, request, deadline), isAdmitted => {
-        if (isAdmitted) return this.#take(search, session, loaded)
+        if (search.isSought?.(session) ?? isAdmitted) return this.#take(search, session, loaded)
         search.unproven ??= session
         return this.#reject(search, nth, 'unproven')
       })
