@@ -41,9 +41,9 @@ export function createManager (
     )
   }
 
-  /** Whether a session that a websocket or a stream holds has not ended. */
+  /** Whether a session that a websocket or a stream uses has not ended. */
   async function lives ({ id, createdAt, idle, kept }: Identity): Promise<boolean> {
-    // A session that was never sealed exists in its request alone.
+    // A session that was never sealed exists only in its request.
     if (kept === undefined) return true
     const { times } = sealer
     const isSealValid = Math.min(kept.expiresAt, times.endOf(createdAt)) > times.now()
@@ -51,7 +51,7 @@ export function createManager (
     const deadline = new Deadline(config.storeTimeout)
     const found = await deadline.bound(async () => await keeper.find({ id, createdAt, idle, kept }, kept.expiresAt, undefined, deadline))
     if (found.ok) return found.entry !== undefined || isSealValid
-    // It may be small by now, and live in its cookie.
+    // The session may have become small enough for its cookie, so that its entry has expired.
     return config.storage === 'overflow' && found.reason === 'not-stored' && isSealValid
   }
 
@@ -67,8 +67,8 @@ export function createManager (
     },
     of (user) {
       const users = keeper?.users
-      if (users === undefined) throw refused('userOf', 'it is not set. Tell whose a session is, for example userOf: data => data.user?.id')
-      // What was given may be somebody's data, and is not shown.
+      if (users === undefined) throw refused('userOf', 'it is not set. It tells whose a session is, for example userOf: data => data.user?.id')
+      // The value may be personal data, so the message shows only its type.
       if (typeof user !== 'string') throw new errors.FST_SESSION_INVALID_OPTION('user', `must be a string; got a value of the type ${typeof user}`)
       return users.of(user, id => {
         if (id === undefined) endings.lookNow()
@@ -78,11 +78,10 @@ export function createManager (
     signal (request, { every = 60 } = {}) {
       parseInteger('every', every, 1, 86_400)
       const { id } = getSession(request, config.sessionName).info
-      const { current } = getSlot(request, config.sessionName) as SessionState
+      const { current, response } = getSlot(request, config.sessionName) as SessionState
       if (current.standing === 'gone') return AbortSignal.abort(new Error('the session has ended'))
-      // An upgraded request never closes, its socket does.
-      const connection = request.raw.headers.upgrade === undefined ? request.raw : request.raw.socket
-      return endings.watch(id, every, async () => await lives(current), connection)
+      // The request closes as soon as its body has been read, the response later. Before the plugin's hook there is only the request.
+      return endings.watch(id, every, async () => await lives(current), response ?? request.raw)
     }
   })
 }

@@ -132,6 +132,7 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
 
   /** Logs changes made after the response has ended, which can no longer be saved. */
   function watch (state: SessionState, request: FastifyRequest, reply: FastifyReply): void {
+    state.response = reply.raw
     const look = (): void => { notes.sayLost(state, request) }
     const end = (): void => {
       // A late use is looked at after the app has made its change.

@@ -7,9 +7,9 @@ import { listenerOf } from './store/postgres/listener.js'
 import { pruneRegularly } from './store/postgres/pruning.js'
 import { BATCH, statementsFor } from './store/postgres/sql.js'
 
-/** Timers cannot wait longer, in seconds. */
+/** The longest delay of a timer, in seconds */
 const MAX_INTERVAL = 2_147_483
-/** How often a statement is run that could not be serialized */
+/** How often a statement is tried that fails with a serialization error */
 const MAX_TRIES = 20
 
 export function postgresStore (database: PostgresPool | { pool: PostgresPool }, options: PostgresStoreOptions = {}): PostgresStore {
@@ -18,18 +18,16 @@ export function postgresStore (database: PostgresPool | { pool: PostgresPool }, 
   const pool = parsePool(database)
   const sql = statementsFor(table)
 
-  async function query (text: string, values?: unknown[]): Promise<{ rows: any[], rowCount: number }> {
-    for (let tries = 1; ; tries++) {
-      try {
-        const { rows, rowCount } = await pool.query(text, values)
-        return { rows, rowCount: rowCount ?? 0 }
-      } catch (error) {
-        const { code } = Object(error) as { code?: unknown }
-        // Where transactions are repeatable or serializable by default, the later of two has to be run again.
-        if (code === '40001' && tries < MAX_TRIES) continue
-        if (code === '42P01') throw new Error(`the table ${table} does not exist: call the store's migrate() once, before it is used`, { cause: error })
-        throw error
-      }
+  async function query (text: string, values?: unknown[], tries = 1): Promise<{ rows: any[], rowCount: number }> {
+    try {
+      const { rows, rowCount } = await pool.query(text, values)
+      return { rows, rowCount: rowCount ?? 0 }
+    } catch (error) {
+      const { code } = Object(error) as { code?: unknown }
+      // If the default isolation level is repeatable read or serializable, the later of two concurrent statements must be retried.
+      if (code === '40001' && tries < MAX_TRIES) return await query(text, values, tries + 1)
+      if (code === '42P01') throw new Error(`the table ${table} does not exist: call the store's migrate() once, before it is used`, { cause: error })
+      throw error
     }
   }
 
@@ -76,11 +74,12 @@ export function postgresStore (database: PostgresPool | { pool: PostgresPool }, 
     },
 
     async prune () {
-      for (let all = 0; ;) {
-        const { rowCount } = await query(sql.prune)
-        all += rowCount
-        if (rowCount < BATCH) return all
-      }
+      let [all, batch] = [0, 0]
+      do {
+        batch = (await query(sql.prune)).rowCount
+        all += batch
+      } while (batch === BATCH)
+      return all
     }
   } satisfies PostgresStore
   const listeners = new Listeners(listenerOf(pool, sql.listen))
@@ -101,7 +100,7 @@ function parsePool (database: PostgresPool | { pool: PostgresPool }): PostgresPo
   if ([query, on, listenerCount].some(method => typeof method !== 'function')) {
     throw invalid('pool', 'a Pool of pg, or the app.pg of @fastify/postgres', database)
   }
-  // Without a listener, a connection that breaks while nobody uses it would end the process.
+  // Without a listener, an idle connection that breaks would end the process.
   if (pool.listenerCount('error') === 0) pool.on('error', () => {})
   return pool
 }

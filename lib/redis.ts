@@ -20,7 +20,7 @@ export function redisStore (client: RedisClient, options: RedisStoreOptions = {}
 
   const store: RedisStore = {
     get,
-    // In one tick, so that all of them are one round trip; each may be on a server of its own.
+    // All in one tick, which is one round trip. Not MGET, because in a cluster the keys may be on different servers.
     getMany: async ids => await Promise.all(ids.map(get)),
     async set (id, value, ttlMs, user) {
       const owner = toOwner(user)

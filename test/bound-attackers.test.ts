@@ -4,39 +4,39 @@ import type { SessionOptions } from '../lib/index.js'
 import { Device, makeBoundApp } from './fixtures/device.js'
 import { TestStore } from './fixtures/stores.js'
 
-// Who can do what, and for how long: the table in docs/device-bound.md, row by row.
+// What an attacker can do, and for how long: one test for each row of the table in docs/device-bound.md.
 
 const unproven = { user: null, bound: false, reason: 'unproven' }
 const alone = (): Partial<SessionOptions> => ({})
 const withStore = (): Partial<SessionOptions> => ({ store: new TestStore() })
 const withList = (): Partial<SessionOptions> => ({ isRevoked: denylist(new TestStore()) })
 
-t.test('the session cookie alone: nothing', async t => {
+t.test('the session cookie alone is useless', async t => {
   for (const options of [alone, withStore, withList]) {
     const device = await new Device(await makeBoundApp({ session: options() })).login()
     const thief = device.stolen('session')
     t.match((await thief.get('/who')).json, unproven)
     const { app } = thief
-    t.same(await app.session.unseal(thief.cookies.get('session')!), { ok: false, reason: 'unproven' }, 'nor where the app opens it by hand')
+    t.same(await app.session.unseal(thief.cookies.get('session')!), { ok: false, reason: 'unproven' }, 'app.session.unseal() does not open it either')
     await thief.get('/count')
     await thief.get('/renew')
     t.match((await thief.get('/who')).json, { user: null })
   }
 })
 
-t.test('both cookies: until the proof ends, at most `timeout`', async t => {
+t.test('both cookies work until the proof expires, at most `timeout`', async t => {
   t.clock.enter()
   const device = await new Device(await makeBoundApp({ deviceBound: { timeout: 300 } })).login()
   const thief = device.stolen('session', 'session-bound')
   t.match((await thief.get('/who')).json, { user: 'u1' })
   t.clock.advance(299_999)
   await thief.get('/touch')
-  t.match((await thief.get('/who')).json, { user: 'u1' }, 'whatever he does with it')
+  t.match((await thief.get('/who')).json, { user: 'u1' }, 'using it does not extend it')
   t.clock.advance(1)
   t.match((await thief.get('/who')).json, unproven)
 })
 
-t.test('both cookies, after the logout: no longer, without a store; not at all, with one', async t => {
+t.test('after the logout, both cookies work no longer than that without a store, and not at all with one', async t => {
   t.clock.enter()
   const device = await new Device(await makeBoundApp({ deviceBound: { timeout: 300 } })).login()
   const thief = device.stolen('session', 'session-bound')
@@ -52,7 +52,7 @@ t.test('both cookies, after the logout: no longer, without a store; not at all, 
   }
 })
 
-t.test('both cookies, and he asks to refresh: a challenge that he cannot sign', async t => {
+t.test('a thief with both cookies who requests a refresh cannot sign the challenge', async t => {
   const device = await new Device(await makeBoundApp()).login()
   const thief = device.stolen('session', 'session-bound')
   const challenge = await thief.ask()
@@ -61,7 +61,7 @@ t.test('both cookies, and he asks to refresh: a challenge that he cannot sign', 
   t.match(await thief.register(thief.proof(challenge, { jwk: thief.jwk })), { status: 400, json: { refused: 'already-bound' } })
 })
 
-t.test('an overheard proof and the session cookie: one more `timeout`, within `challengeTimeout`', async t => {
+t.test('an intercepted signature and the session cookie work for one more `timeout`, within `challengeTimeout`', async t => {
   t.clock.enter()
   const device = await new Device(await makeBoundApp({ deviceBound: { timeout: 300, challengeTimeout: 60 } })).login()
   const thief = device.stolen('session')
@@ -76,7 +76,7 @@ t.test('an overheard proof and the session cookie: one more `timeout`, within `c
   t.match((await thief.get('/who')).json, unproven)
 })
 
-t.test('an overheard proof, with a store or a denylist: nothing, each is taken once', async t => {
+t.test('with a store or a denylist, an intercepted signature is useless, because each is accepted once', async t => {
   for (const options of [withStore, withList]) {
     const device = new Device(await makeBoundApp({ session: options() }))
     await device.get('/login')
@@ -96,7 +96,7 @@ t.test('an overheard proof, with a store or a denylist: nothing, each is taken o
   }
 })
 
-t.test('a cookie that was copied before the registration: its full life', async t => {
+t.test('a cookie that was copied before the registration works until it expires', async t => {
   t.clock.enter()
   const device = new Device(await makeBoundApp())
   await device.get('/login')
@@ -106,7 +106,7 @@ t.test('a cookie that was copied before the registration: its full life', async 
   t.match((await thief.get('/who')).json, { user: 'u1', bound: false })
 })
 
-t.test('a cookie that was copied before the registration, with a store or a denylist: one minute', async t => {
+t.test('with a store or a denylist, a cookie that was copied before the registration works for one minute', async t => {
   t.clock.enter()
   for (const options of [withStore, withList]) {
     const device = new Device(await makeBoundApp({ session: options() }))
@@ -167,7 +167,7 @@ t.test('a cookie from before the registration passes for no recent proof', async
   t.same((await thief.get('/proven')).json, { provenAt: 0 })
 })
 
-t.test('where the list cannot note a registration, the session is bound all the same', async t => {
+t.test('a session is bound even if the list cannot record the registration', async t => {
   const store = new TestStore()
   const device = new Device(await makeBoundApp({ session: { isRevoked: denylist(store) } }))
   await device.get('/login')
@@ -178,7 +178,7 @@ t.test('where the list cannot note a registration, the session is bound all the 
   t.match((await device.get('/who')).json, { bound: true })
 })
 
-t.test('malware at the login, or resident: everything, since the first key that registers is the one', async t => {
+t.test('malware at the login or on the device can do everything, because the first key that registers is bound', async t => {
   const device = new Device(await makeBoundApp())
   await device.get('/login')
   const malware = device.stolen('session')
@@ -186,7 +186,7 @@ t.test('malware at the login, or resident: everything, since the first key that 
   t.match((await malware.get('/who')).json, { user: 'u1', bound: true })
 })
 
-t.test('with `required`, a session that is not bound in time is over', async t => {
+t.test('with `required`, a session that is not bound in time is unproven', async t => {
   t.clock.enter()
   const device = new Device(await makeBoundApp({ deviceBound: { required: 30 } }))
   await device.get('/login')

@@ -11,7 +11,7 @@ import { TestStore } from './fixtures/stores.js'
 
 const unproven = { user: null, reason: 'unproven', bound: false }
 
-t.test('a node without the option says foreign to a bound session, and leaves its cookie', async t => {
+t.test('on a node without the option, a bound session is foreign and keeps its cookie', async t => {
   const device = await new Device(await makeBoundApp()).login()
   for (const options of [{}, { interop: 'iron' }] as Array<Partial<SessionOptions>>) {
     const older = new Jar(await makeApp(options, { '/read': read }))
@@ -23,7 +23,7 @@ t.test('a node without the option says foreign to a bound session, and leaves it
   t.same(await createSealer({ secret }).unseal(device.cookies.get('session')!), { ok: false, reason: 'foreign' })
 })
 
-t.test('a node of version 0.1 reads neither a bound session nor any of the other seals', async t => {
+t.test('a node of version 0.1 accepts neither a bound session nor the other seals', async t => {
   const device = await new Device(await makeBoundApp()).login()
   // What that version takes for an envelope.
   const known = /^\{"v":1,"n":("(?:[^"\\]|\\.)*"),"i":"([\w-]+)","c":(\d+)(?:,"t":(false|[\d.e+-]+))?(?:,"e":(\d+))?,"d":(?=\{|null\}$)/
@@ -36,7 +36,7 @@ t.test('a node of version 0.1 reads neither a bound session nor any of the other
   }
 })
 
-t.test('a registration and a write that are under way at once: the session is bound in the end', async t => {
+t.test('if a write overwrites a registration, the session is bound in the end', async t => {
   for (const session of [{ isRevoked: undefined }, { isRevoked: denylist(new TestStore()) }]) {
     const gate = new Deferred()
     const reached = new Deferred()
@@ -94,7 +94,7 @@ t.test('a read that is under way at the registration does not take the proof awa
   t.match((await device.get('/who')).json, { user: 'u1', bound: true })
 })
 
-t.test('two tabs: each refresh is good by itself, and a second registration does not take over', async t => {
+t.test('two tabs can both refresh, and a second registration does not replace the first', async t => {
   const device = new Device(await makeBoundApp())
   await device.get('/login')
   const [first, second] = [device.proof(device.challenge, { jwk: device.jwk }), device.proof(device.challenge, { jwk: new Device(device.app).jwk })]
@@ -105,7 +105,7 @@ t.test('two tabs: each refresh is good by itself, and a second registration does
   t.match((await device.get('/who')).json, { bound: true })
 })
 
-t.test('secrets that change keep the binding, the proof and the challenges', async t => {
+t.test('a rotation of secrets keeps the binding, the proof and the challenges', async t => {
   for (const iron of [undefined, { integrity: { iterations: 2 } }]) {
     const device = new Device(await makeBoundApp({ session: { secret: olderSecret, iron } }))
     await device.get('/login')
@@ -119,7 +119,7 @@ t.test('secrets that change keep the binding, the proof and the challenges', asy
   }
 })
 
-t.test('a restart, and other nodes with the same secret, change nothing', async t => {
+t.test('a binding survives restarts and works on all nodes with the same secret', async t => {
   const device = await new Device(await makeBoundApp()).login()
   const there = Object.assign(new Device(await makeBoundApp()), { keys: device.keys, id: device.id, cookies: device.cookies })
   t.match((await there.get('/who')).json, { user: 'u1', bound: true })
@@ -129,7 +129,7 @@ t.test('a restart, and other nodes with the same secret, change nothing', async 
   t.match((await device.get('/who')).json, { user: 'u1', bound: true })
 })
 
-t.test('a node that does not know the secret yet keeps the binding: 503, not an end', async t => {
+t.test('a node that does not know the secret yet returns 503 and keeps the binding', async t => {
   const device = await new Device(await makeBoundApp({ session: { secret: { id: 'new', secret } } })).login()
   const old = await makeBoundApp({ session: { secret: { id: 'old', secret: olderSecret } } })
   const there = Object.assign(new Device(old), { keys: device.keys, id: device.id, cookies: device.cookies })
@@ -137,7 +137,7 @@ t.test('a node that does not know the secret yet keeps the binding: 503, not an 
   t.match(answer, { status: 503, json: { refused: 'unknown-session' }, setCookies: [] })
 })
 
-t.test('the browser\'s binding of an earlier session ends; that of the present one stays', async t => {
+t.test('the browser\'s binding of an earlier session ends, and that of the present one stays', async t => {
   const device = await new Device(await makeBoundApp()).login()
   const earlier = device.id
   await device.get('/login')
@@ -147,7 +147,7 @@ t.test('the browser\'s binding of an earlier session ends; that of the present o
   t.equal((await device.refresh()).status, 200)
 })
 
-t.test('another session cookie of the name, unproven, does not shut out the one that is proven', async t => {
+t.test('an unproven session in another cookie of the same name does not hide the proven one', async t => {
   const app = await makeBoundApp()
   const [attacker, device] = [await new Device(app).login(), await new Device(app).login()]
   const cookie = `session=${attacker.cookies.get('session')!}; session-bound=${attacker.cookies.get('session')!}; ${device.header()}; session-bound=x`
@@ -170,7 +170,7 @@ t.test('another session cookie of the name, which comes first, does not end a bi
   t.match(await device.post('/dbsc/refresh', { cookie, 'sec-secure-session-id': device.id }), { status: 400, json: { refused: 'not-bound' } })
 })
 
-t.test('switched off by `when: () => false`, sessions that are bound stay so, and no other is', async t => {
+t.test('with `when: () => false`, bound sessions stay bound, and no others are bound', async t => {
   const device = await new Device(await makeBoundApp()).login()
   const off = Object.assign(new Device(await makeBoundApp({ deviceBound: { when: () => false } })), { keys: device.keys, id: device.id, cookies: device.cookies })
   t.match((await off.get('/who')).json, { user: 'u1', bound: true })
@@ -180,7 +180,7 @@ t.test('switched off by `when: () => false`, sessions that are bound stay so, an
   t.equal(other.offers, 0)
 })
 
-t.test('a `when` that throws costs the offer, not the answer', async t => {
+t.test('if `when` throws, only the offer is missing from the response', async t => {
   const lines: Array<Record<string, unknown>> = []
   const device = new Device(await makeBoundApp({ server: logTo(lines), deviceBound: { when: () => { throw new Error('oops') } } }))
   t.equal((await device.get('/login')).status, 200)
@@ -210,7 +210,7 @@ t.test('`when` cannot change the session', async t => {
   t.equal(when({}, {} as never), false)
 })
 
-t.test('an envelope whose version does not fit its binding is foreign', async t => {
+t.test('an envelope whose version does not match its binding is foreign', async t => {
   const app = await makeBoundApp()
   const key = 'A'.repeat(44)
   for (const envelope of [

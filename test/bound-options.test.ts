@@ -10,7 +10,7 @@ const refuse = async (deviceBound: unknown, message: RegExp, options: Partial<Se
   await t.rejects(makeBoundApp({ session: { ...options, deviceBound: deviceBound as DeviceBoundOptions } }), { message }, JSON.stringify(deviceBound))
 }
 
-t.test('a wrong option is invalid at boot, by its name', async () => {
+t.test('an error at boot names a wrong option', async () => {
   for (const wrong of [null, true, 'yes', []]) await refuse(wrong, /"deviceBound" must be an object/)
   for (const wrong of [undefined, true, 'user', {}]) await refuse({ when: wrong }, /"deviceBound\.when" must be a function/)
   for (const wrong of [299, 86_401, 300.5, '600', NaN, null]) await refuse({ when, timeout: wrong }, /"deviceBound\.timeout" must be a whole number from 300 to 86400/)
@@ -24,7 +24,7 @@ t.test('a wrong option is invalid at boot, by its name', async () => {
   await refuse({ when, timeOut: 600 }, /"deviceBound\.timeOut" is unknown. Did you mean timeout/)
 })
 
-t.test('what browsers cannot bind is invalid at boot', async () => {
+t.test('options that browsers do not support throw at boot', async () => {
   await refuse({ when }, /"deviceBound" is invalid: browsers bind no cookie that is partitioned/, { cookie: { partitioned: true } })
   await refuse({ when }, /"deviceBound" is invalid: browsers bind cookies over HTTPS only/, { cookie: { secure: false } })
   await refuse({ when }, /"deviceBound" is invalid: iron-session/, { interop: 'iron-session' })
@@ -39,7 +39,7 @@ t.test('a cookie of the proof that browsers would drop is invalid at boot', asyn
   await t.resolves(makeBoundApp({ deviceBound: deviceBound('__Host-proof') }))
 })
 
-t.test('routes and cookies that are taken are refused at boot', async t => {
+t.test('routes and cookies that are already used throw at boot', async t => {
   const twice = async (first: Partial<SessionOptions>, second: Partial<SessionOptions>): Promise<void> => {
     const app = Fastify()
     await app.register(sessionPlugin, { secret, deviceBound: { when }, ...first })
@@ -54,7 +54,7 @@ t.test('routes and cookies that are taken are refused at boot', async t => {
   await twice({}, {})
 })
 
-t.test('a prefix with parameters is invalid, one without is not', async t => {
+t.test('a prefix with parameters throws at boot, and one without does not', async t => {
   for (const [prefix, isGood] of [['/t/:tenant', false], ['/app', true], ['/app/', true]] as const) {
     const app = Fastify()
     app.register(async scope => { await scope.register(sessionPlugin, { secret, deviceBound: { when } }) }, { prefix })
@@ -76,7 +76,7 @@ t.test('the caller\'s options stay as they are', async t => {
   t.match((await device.get('/who')).json, { bound: true })
 })
 
-t.test('what else was sealed with the secret is no proof', async t => {
+t.test('other data that was sealed with the secret is not a proof', async t => {
   const device = await new Device(await makeBoundApp()).login()
   for (const value of ['text', null, [], 1, {}, { v: 'bound' }, { v: 'bound', n: 'admin', i: 'x', c: 1, d: 'proof' }]) {
     device.cookies.set('session-bound', await Iron.seal(value, secret, { ...Iron.defaults, ttl: 60_000 }))

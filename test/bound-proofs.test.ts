@@ -33,7 +33,7 @@ const keys = [
   }, 342]
 ] as const
 
-t.test('the signatures of RFC 7515 hold, and no other', t => {
+t.test('the signatures of RFC 7515 are valid, and changed ones are not', t => {
   for (const [algorithm, { jwk, input, signature }] of [['RS256', rsa], ['ES256', ec]] as const) {
     const key = shorten(jwk, algorithm)!
     t.equal(algorithmOf(key), algorithm)
@@ -54,7 +54,7 @@ t.test('the signatures of RFC 7515 hold, and no other', t => {
   t.end()
 })
 
-t.test('the keys of RFC 7517 become short', t => {
+t.test('the keys of RFC 7517 are encoded compactly', t => {
   for (const [algorithm, jwk, length] of keys) {
     const short = shorten(jwk, algorithm)
     t.match(short, /^[\w-]+$/)
@@ -63,7 +63,7 @@ t.test('the keys of RFC 7517 become short', t => {
   t.end()
 })
 
-t.test('keys that are not good for the algorithm are refused', t => {
+t.test('keys that do not fit the algorithm are rejected', t => {
   const small = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' })
   const odd = generateKeyPairSync('rsa', { modulusLength: 2048, publicExponent: 3 }).publicKey.export({ format: 'jwk' })
   const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' }).publicKey.export({ format: 'jwk' })
@@ -86,7 +86,7 @@ const encode = (value: unknown): string => Buffer.from(typeof value === 'string'
 const head = { typ: 'dbsc+jwt', alg: 'ES256' }
 const good = `${encode(head)}.${encode({ jti: 'c' })}.${encode('s')}`
 
-/** No proof at all, whatever its signature */
+/** Not a proof, whatever the signature */
 const formless: Record<string, string> = {
   empty: '',
   'one segment': 'a',
@@ -106,7 +106,7 @@ const formless: Record<string, string> = {
   'too long': `${encode(head)}.${encode({ jti: 'c', more: 'x'.repeat(4096) })}.${encode('s')}`
 }
 
-t.test('what is no proof is seen at once', t => {
+t.test('a string that is not a proof is rejected when it is parsed', t => {
   t.same(parseProof(good), { algorithm: 'ES256', jwk: undefined, challenge: 'c', input: good.slice(0, good.lastIndexOf('.')), signature: Buffer.from('s') })
   for (const [what, text] of Object.entries(formless)) t.equal(parseProof(text), undefined, what)
   for (const header of [{ typ: 'JWT' }, { typ: undefined }, { alg: 'none' }, { alg: 'HS256' }, { alg: 'PS256' }, { alg: undefined }, { crit: ['exp'] }]) {
@@ -116,7 +116,7 @@ t.test('what is no proof is seen at once', t => {
   t.end()
 })
 
-t.test('strings of headers come with and without quotation marks', t => {
+t.test('header strings are parsed with and without quotation marks', t => {
   t.equal(stringOf('"a.b"'), 'a.b')
   t.equal(stringOf('a.b'), 'a.b')
   for (const wrong of [undefined, [], ['a'], '', '"a', 'a"', '"a", "b"', 'a, b', 'a b', '"a\\"b"']) t.equal(stringOf(wrong), undefined, String(wrong))
@@ -124,7 +124,7 @@ t.test('strings of headers come with and without quotation marks', t => {
   t.end()
 })
 
-/** Signed as it should be, but not what is asked for: what is answered, at a registration and at a refresh */
+/** Correctly signed, but not what was requested: the responses to a registration and to a refresh */
 const hostile: Array<[what: string, by: SignedBy, registration: string, refresh: string]> = [
   ['alg none', { alg: 'none' }, 'malformed', 'malformed'],
   ['HS256', { alg: 'HS256' }, 'malformed', 'malformed'],
@@ -137,7 +137,7 @@ const hostile: Array<[what: string, by: SignedBy, registration: string, refresh:
   ['a challenge that is a seal of something else', { jti: 'Fe26.2**' }, 'challenge', 'challenge']
 ]
 
-t.test('hostile proofs get a clear answer, and never a 5xx', async t => {
+t.test('hostile proofs are rejected with a reason, and never with a 5xx', async t => {
   const app = await makeBoundApp()
   for (const [what, by, registration, refresh] of hostile) {
     const device = new Device(app)
@@ -153,7 +153,7 @@ t.test('hostile proofs get a clear answer, and never a 5xx', async t => {
   }
 })
 
-t.test('what is no proof gets a clear answer too', async t => {
+t.test('a request without a valid proof is rejected with a reason', async t => {
   const app = await makeBoundApp()
   const device = new Device(app)
   await device.get('/login')
@@ -165,7 +165,7 @@ t.test('what is no proof gets a clear answer too', async t => {
   t.match((await device.get('/who')).json, { user: 'u1', bound: true })
 })
 
-t.test('a refresh does not take a new key', async t => {
+t.test('a refresh does not accept a new key', async t => {
   const device = await new Device(await makeBoundApp()).login()
   const thief = new Device(device.app)
   const challenge = await device.ask()
@@ -173,7 +173,7 @@ t.test('a refresh does not take a new key', async t => {
   t.match(await device.refresh(device.proof(challenge, { jwk: device.jwk })), { status: 400, json: { refused: 'malformed' } }, 'not even its own')
 })
 
-t.test('a registration needs its key, one that is good', async t => {
+t.test('a registration requires a valid key', async t => {
   const device = new Device(await makeBoundApp())
   await device.get('/login')
   t.match(await device.register(device.proof(device.challenge)), { status: 400, json: { refused: 'malformed' } })
@@ -181,7 +181,7 @@ t.test('a registration needs its key, one that is good', async t => {
   t.match(await device.register(device.proof(device.challenge, { jwk: new Device(device.app).jwk })), { status: 400, json: { refused: 'signature' } })
 })
 
-t.test('a large body, or one of any type, is not read', async t => {
+t.test('bodies are not read, whatever their size and type', async t => {
   const device = await new Device(await makeBoundApp()).login()
   for (const [type, body] of [['application/json', '{'], ['text/html', 'x'], ['application/json', `"${'x'.repeat(2 ** 21)}"`]]) {
     const answer = await device.app.inject({
@@ -192,7 +192,7 @@ t.test('a large body, or one of any type, is not read', async t => {
   }
 })
 
-t.test('none of the seals can stand in for another', async t => {
+t.test('none of the seals can be used as another one', async t => {
   const app = await makeBoundApp()
   const device = new Device(app)
   await device.get('/login')
@@ -218,7 +218,7 @@ t.test('none of the seals can stand in for another', async t => {
   }
 })
 
-t.test('a challenge or a proof of another session, another name or another secret is none', async t => {
+t.test('a challenge or a proof of another session, name or secret is rejected', async t => {
   const app = await makeBoundApp()
   const [device, other] = [await new Device(app).login(), await new Device(app).login()]
   t.equal((await device.refresh(device.proof(await other.ask()))).status, 403)
@@ -230,7 +230,7 @@ t.test('a challenge or a proof of another session, another name or another secre
   t.match(await fresh.register(fresh.proof(next.challenge, { jwk: fresh.jwk })), { status: 400, json: { refused: 'challenge' } })
 })
 
-t.test('challenges end to the second', async t => {
+t.test('challenges expire to the second', async t => {
   t.clock.enter()
   const device = new Device(await makeBoundApp({ deviceBound: { challengeTimeout: 10 } }))
   await device.get('/login')

@@ -8,9 +8,9 @@ import { logTo } from './fixtures/app.js'
 import { Device, makeBoundApp } from './fixtures/device.js'
 import { TestStore } from './fixtures/stores.js'
 
-// The routes that the browser uses: nobody else may answer there.
+// The routes that the browser uses. Only the plugin may answer there.
 
-/** Guards that would end a binding, each on the routes of the browser alone: elsewhere the test needs to pass. */
+/** Guards that would end a binding. They guard only the browser's routes, because the test itself uses others. */
 const guards: Record<string, (app: FastifyInstance) => unknown> = {
   'answers 401': app => app.addHook('onRequest', async (request, reply) => isOurs(request.url) ? await reply.code(401).header('www-authenticate', 'Basic').send({ no: 1 }) : undefined),
   'answers 429': app => app.addHook('onRequest', async (request, reply) => isOurs(request.url) ? await reply.code(429).header('retry-after', '9').send('slow down') : undefined),
@@ -23,7 +23,7 @@ const isOurs = (url: string): boolean => url.startsWith('/dbsc/')
 
 for (const [what, guard] of Object.entries(guards)) {
   for (const when of ['before', 'after'] as const) {
-    t.test(`a guard that was registered ${when} the plugin and ${what} ends no binding`, async t => {
+    t.test(`a guard that was registered ${when} the plugin and ${what} does not end the binding`, async t => {
       const device = new Device(await makeBoundApp({ [when]: guard }))
       await device.get('/login')
       t.equal((await device.register()).status, 200)
@@ -37,7 +37,7 @@ for (const [what, guard] of Object.entries(guards)) {
   }
 }
 
-t.test('a guard before the plugin that answers 5xx is heard: the browser tries again', async t => {
+t.test('a 5xx of a guard before the plugin is not replaced, so the browser tries again', async t => {
   let isDown = false
   const device = await new Device(await makeBoundApp({
     before: app => app.addHook('onRequest', async (_request, reply) => isDown ? await reply.code(503).send('down') : undefined)
@@ -46,14 +46,14 @@ t.test('a guard before the plugin that answers 5xx is heard: the browser tries a
   t.match(await device.post('/dbsc/refresh', { 'sec-secure-session-id': device.id }), { status: 503, body: 'down', setCookies: [] })
 })
 
-t.test('@fastify/rate-limit leaves the routes alone, wherever it is registered', async t => {
+t.test('@fastify/rate-limit ignores the routes, wherever it is registered', async t => {
   for (const when of ['before', 'after'] as const) {
     const device = await new Device(await makeBoundApp({ [when]: async (app: FastifyInstance) => await app.register(rateLimit, { max: 3, timeWindow: 60_000 }) })).login()
     for (let at = 0; at < 9; at++) t.equal((await device.refresh()).status, 200, `${when} ${at}`)
   }
 })
 
-t.test('hooks after the plugin do not run there, and the app\'s other routes have theirs', async t => {
+t.test('hooks after the plugin run on all other routes, but not on these', async t => {
   const urls: string[] = []
   const device = await new Device(await makeBoundApp({
     after: app => {
@@ -86,7 +86,7 @@ t.test('in a scope, the routes have its prefix', async t => {
   t.equal((await device.refresh()).status, 200)
 })
 
-t.test('where the store is away, the browser is told to try again, and nothing ends', async t => {
+t.test('if the store is not available, the browser tries again and nothing ends', async t => {
   const store = new TestStore()
   const lines: Array<Record<string, unknown>> = []
   const device = new Device(await makeBoundApp({ session: { store }, server: logTo(lines) }))
@@ -109,7 +109,7 @@ t.test('where the store is away, the browser is told to try again, and nothing e
   t.equal((await device.refresh(proof)).status, 200)
 })
 
-t.test('a session that is too large for its cookie together with the key stays unbound', async t => {
+t.test('a session stays unbound if it does not fit into its cookie together with the key', async t => {
   const lines: Array<Record<string, unknown>> = []
   const device = new Device(await makeBoundApp({
     server: logTo(lines),
@@ -131,7 +131,7 @@ t.test('a session that is ended while it registers is not bound', async t => {
   t.match({ status, json, setCookies }, { status: 400, json: { refused: 'no-session' }, setCookies: [] })
 })
 
-t.test('a registration without a session, or with one that has ended, is refused', async t => {
+t.test('a registration without a session, or with one that has ended, is rejected', async t => {
   const device = new Device(await makeBoundApp())
   t.match(await device.register('a.b.c'), { status: 400, json: { refused: 'no-session' } })
   t.match(await device.post('/dbsc/refresh'), { status: 400, json: { refused: 'no-session' } })
@@ -140,7 +140,7 @@ t.test('a registration without a session, or with one that has ended, is refused
   t.match(await device.register(), { status: 400, json: { refused: 'already-bound' } }, 'unproven')
 })
 
-t.test('the channel tells each step, and why one was refused', async t => {
+t.test('the diagnostics channel publishes each step, and the reason of a refusal', async t => {
   const told: unknown[] = []
   const listen = (message: unknown): void => {
     const { sessionName, what, id, reason } = message as SessionEvents['bound']

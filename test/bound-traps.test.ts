@@ -1,13 +1,14 @@
 import t from 'tap'
 import { logTo } from './fixtures/app.js'
 import { Device, makeBoundApp } from './fixtures/device.js'
+import { TestStore } from './fixtures/stores.js'
 
-// What goes wrong with device-bound sessions where nobody thinks of it.
+// What can go wrong with device-bound sessions in unusual situations.
 
 const link = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }
 const unproven = { user: null, reason: 'unproven', bound: false }
 
-t.test('a link from another site, with the proof expired, gets a page that loads itself again without a script', async t => {
+t.test('a link from another site with an expired proof gets a page that reloads itself without a script', async t => {
   const device = await new Device(await makeBoundApp()).login()
   t.match((await device.get('/who', link)).json, { user: 'u1' }, 'not while the proof lasts')
   device.cookies.delete('session-bound')
@@ -30,7 +31,7 @@ t.test('a link from another site, with the proof expired, gets a page that loads
   }
 })
 
-t.test('a link from another site is not held up where there is no bound session', async t => {
+t.test('a link from another site is not delayed if there is no bound session', async t => {
   const device = new Device(await makeBoundApp({ after: app => { app.get('/off', { config: { session: false } }, async () => 'off') } }))
   t.match((await device.get('/who', link)).json, { user: null, reason: 'absent' })
   await device.get('/login')
@@ -40,13 +41,19 @@ t.test('a link from another site is not held up where there is no bound session'
   t.equal((await device.get('/off', link)).body, 'off', 'nor on a route without sessions')
 })
 
+t.test('a link from another site is answered with a page that loads itself again where the session is in a store, too', async t => {
+  const device = await new Device(await makeBoundApp({ session: { store: new TestStore() } })).login()
+  device.cookies.delete('session-bound')
+  t.match((await device.get('/who', link)).headers, { refresh: '0;url=/./who' })
+})
+
 t.test('reload: false leaves links from other sites to the app', async t => {
   const device = await new Device(await makeBoundApp({ deviceBound: { reload: false } })).login()
   device.cookies.delete('session-bound')
   t.match((await device.get('/who', link)).json, unproven)
 })
 
-t.test('an OIDC callback, which another site has led to, offers nothing; the page after it does', async t => {
+t.test('an OIDC callback from another site offers nothing, and the next page does', async t => {
   const device = new Device(await makeBoundApp())
   await device.get('/login', link)
   t.equal(device.offers, 0)
@@ -58,7 +65,7 @@ t.test('an OIDC callback, which another site has led to, offers nothing; the pag
   t.equal((await device.register()).status, 200)
 })
 
-t.test('a browser that does not tell where a request comes from, or has it from its address bar, is offered', async t => {
+t.test('binding is offered for a typed address, and if the browser does not send where a request comes from', async t => {
   for (const headers of [{}, { 'sec-fetch-site': 'none' }] as Array<Record<string, string>>) {
     const device = new Device(await makeBoundApp())
     await device.get('/login', headers)
@@ -66,7 +73,7 @@ t.test('a browser that does not tell where a request comes from, or has it from 
   }
 })
 
-t.test('an unproven session is empty, keeps its cookie, and nothing is saved over it', async t => {
+t.test('an unproven session is empty, keeps its cookie, and is never overwritten', async t => {
   const lines: Array<Record<string, unknown>> = []
   const device = await new Device(await makeBoundApp({ server: logTo(lines) })).login()
   const kept = device.cookies.get('session')
@@ -94,7 +101,7 @@ t.test('an unproven session can be replaced by regenerate(), and ended by destro
   }
 })
 
-t.test('regenerate() drops the binding, and the new session is offered one of its own', async t => {
+t.test('regenerate() drops the binding, and binding is offered for the new session', async t => {
   const device = await new Device(await makeBoundApp()).login()
   const { id } = device
   await device.get('/login')
@@ -107,7 +114,7 @@ t.test('regenerate() drops the binding, and the new session is offered one of it
   t.equal(device.header(), '', 'the proof goes with its session')
 })
 
-t.test('regenerate(keep) keeps the binding: a thief inside his window does not walk out unbound', async t => {
+t.test('regenerate(keep) keeps the binding, so a thief cannot get an unbound session', async t => {
   const device = await new Device(await makeBoundApp()).login()
   const thief = device.stolen('session', 'session-bound')
   await thief.get('/renew')
@@ -121,7 +128,7 @@ t.test('regenerate(keep) keeps the binding: a thief inside his window does not w
   t.match((await device.get('/who')).json, { user: 'u1', bound: true })
 })
 
-t.test('a proof ends to the second, without the 60 seconds that seals are granted', async t => {
+t.test('a proof expires to the second, without the 60 seconds of clock skew', async t => {
   t.clock.enter()
   const device = await new Device(await makeBoundApp({ deviceBound: { timeout: 300 } })).login()
   t.clock.advance(299_999)
@@ -141,7 +148,7 @@ t.test('a proof that a browser sends at the last moment is still good when it ar
   t.match((await device.get('/who')).json, { user: 'u1', bound: true })
 })
 
-t.test('a browser that cannot bind is offered it once an hour, and goes on as before', async t => {
+t.test('a browser that cannot bind receives the offer once an hour, and works as before', async t => {
   for (const iron of [undefined, { integrity: { iterations: 2 } }]) {
     const device = new Device(await makeBoundApp({ session: { iron } }))
     await device.get('/login')
@@ -157,7 +164,7 @@ t.test('a browser that cannot bind is offered it once an hour, and goes on as be
   }
 })
 
-t.test('only sessions that `when` chooses are offered, over HTTPS, where there is something to bind', async t => {
+t.test('binding is offered only over HTTPS, for sessions with data that `when` selects', async t => {
   const device = new Device(await makeBoundApp())
   await device.get('/count')
   await device.get('/who')
@@ -170,7 +177,7 @@ t.test('only sessions that `when` chooses are offered, over HTTPS, where there i
   t.equal(device.offers, 0)
 })
 
-t.test('behind a proxy that ends TLS, nothing is offered without trustProxy', async t => {
+t.test('behind a proxy that terminates TLS, nothing is offered without trustProxy', async t => {
   const device = new Device(await makeBoundApp({ server: { trustProxy: false } }))
   await device.get('/login')
   t.equal(device.offers, 0)
@@ -179,7 +186,7 @@ t.test('behind a proxy that ends TLS, nothing is offered without trustProxy', as
   t.match((await trusted.register(undefined, { 'x-forwarded-host': 'public.test' })).json, { scope: { origin: 'https://public.test' } })
 })
 
-t.test('a registration or a refresh that a page\'s script sends is refused', async t => {
+t.test('a registration or refresh that a script sends is rejected', async t => {
   const device = new Device(await makeBoundApp())
   await device.get('/login')
   for (const mode of ['cors', 'same-origin', 'navigate', 'websocket', '']) {
@@ -192,7 +199,7 @@ t.test('a registration or a refresh that a page\'s script sends is refused', asy
   t.equal((await device.post('/dbsc/refresh', { 'sec-fetch-mode': 'cors', 'sec-secure-session-id': device.id, 'secure-session-response': proof })).status, 400)
 })
 
-t.test('headers come with and without quotation marks', async t => {
+t.test('headers are accepted with and without quotation marks', async t => {
   for (const mark of ['', '"']) {
     const device = new Device(await makeBoundApp())
     const quoted = (value: string): string => mark + value + mark

@@ -11,7 +11,7 @@ import { Device, makeBoundApp, when } from './fixtures/device.js'
 import { makeCertificate } from './fixtures/https.js'
 import { TestStore } from './fixtures/stores.js'
 
-// Bound sessions together with all else that a session can have.
+// Bound sessions in combination with the other options of a session.
 
 const kinds: Record<string, () => Partial<SessionOptions>> = {
   'a store': () => ({ store: new TestStore() }),
@@ -28,7 +28,7 @@ const kinds: Record<string, () => Partial<SessionOptions>> = {
   'a __Host- cookie': () => ({ cookieName: '__Host-session' })
 }
 
-/** Whether a copy ends with its session. */
+/** Whether copies of a cookie end together with its session. */
 const ends = ({ store, storage, isRevoked }: Partial<SessionOptions>): boolean => (store !== undefined && storage !== 'overflow') || typeof isRevoked === 'object'
 
 for (const [what, options] of Object.entries(kinds)) {
@@ -59,7 +59,7 @@ for (const [what, options] of Object.entries(kinds)) {
   })
 }
 
-t.test('a session that ends unproven ends in the store, and on the list', async t => {
+t.test('destroy() of an unproven session ends it in the store and on the list', async t => {
   for (const [options, reason] of [[kinds['a store']!, 'not-stored'], [kinds['a denylist']!, 'revoked']] as const) {
     for (const end of ['/logout', '/login']) {
       const device = await new Device(await makeBoundApp({ session: options() })).login()
@@ -71,7 +71,7 @@ t.test('a session that ends unproven ends in the store, and on the list', async 
   }
 })
 
-t.test('isRevoked is told that a session is bound', async t => {
+t.test('isRevoked receives whether a session is bound', async t => {
   const told: boolean[] = []
   const device = await new Device(await makeBoundApp({ session: { isRevoked: info => { told.push(info.bound); return false } } })).login()
   told.length = 0
@@ -79,7 +79,7 @@ t.test('isRevoked is told that a session is bound', async t => {
   t.same(told, [true])
 })
 
-t.test('info tells when the device was last proven', async t => {
+t.test('info contains the time of the last proof', async t => {
   t.clock.enter()
   const app = await makeBoundApp({ after: app => { app.get('/info', async ({ session }) => session.info) } })
   const device = new Device(app)
@@ -93,7 +93,7 @@ t.test('info tells when the device was last proven', async t => {
   t.match((await device.get('/info')).json, { bound: true, provenAt: new Date(start + 5000).toJSON() })
 })
 
-t.test('a transfer of money asks for a fresh proof: the documented 307', async t => {
+t.test('the documented 307 redirect makes the browser send a fresh proof', async t => {
   t.clock.enter()
   const app = await makeBoundApp({
     after: app => {
@@ -117,7 +117,7 @@ t.test('a transfer of money asks for a fresh proof: the documented 307', async t
   t.equal((await device.post('/transfer')).body, 'sent')
 })
 
-t.test('several sessions, each with a device key of its own', async t => {
+t.test('several sessions of an app each have their own device key', async t => {
   const app = Fastify({ trustProxy: true })
   await app.register(sessionPlugin, { secret, deviceBound: { when } })
   await app.register(sessionPlugin, { secret, sessionName: 'admin', deviceBound: { when, path: '/dbsc-admin' } })
@@ -141,12 +141,12 @@ t.test('several sessions, each with a device key of its own', async t => {
   t.same((await device.get('/who')).json, [true, false, null, 'unproven'], 'one proof is none for the other')
 })
 
-t.test('an offer of the app\'s own stays', async t => {
+t.test('the app\'s own offer is kept', async t => {
   const device = new Device(await makeBoundApp({ after: app => { app.addHook('onRequest', async (_request, reply) => { reply.header('secure-session-registration', '(ES256);path="/mine"') }) } }))
   t.match((await device.get('/login')).headers['secure-session-registration'], /^\(ES256\);path="\/mine", \(ES256 RS256\);path="\/dbsc\/registration"/)
 })
 
-t.test('an answer that becomes an error offers once', async t => {
+t.test('a response that becomes an error has one offer', async t => {
   const app = await makeBoundApp({ after: app => { app.addHook('onSend', async (_request, reply) => { if (reply.statusCode === 200) throw new Error('late') }) } })
   const device = new Device(app)
   const { status, headers, setCookies } = await device.get('/login')
@@ -155,7 +155,7 @@ t.test('an answer that becomes an error offers once', async t => {
   t.equal(setCookies.length, 2)
 })
 
-t.test('a logout that the store did not take drops both cookies', async t => {
+t.test('a logout that fails in the store clears both cookies', async t => {
   const store = new TestStore()
   const device = await new Device(await makeBoundApp({ session: { store } })).login()
   store.fails.set('delete', new Error('down'))
@@ -163,7 +163,7 @@ t.test('a logout that the store did not take drops both cookies', async t => {
   t.equal(device.header(), '')
 })
 
-t.test('over real HTTP/2', async t => {
+t.test('binding works over HTTP/2', async t => {
   const { key, cert } = makeCertificate(['localhost'])
   const app = Fastify({ http2: true, https: { key, cert } })
   await app.register(sessionPlugin, { secret, deviceBound: { when } })
@@ -193,7 +193,7 @@ t.test('over real HTTP/2', async t => {
   t.same((await ask('GET', '/who')).json, { bound: true })
 })
 
-t.test('without the option there is nothing of it', async t => {
+t.test('without the option, there are no routes, headers or cookies of it', async t => {
   const app = Fastify({ trustProxy: true })
   await app.register(sessionPlugin, { secret })
   app.get('/login', async request => { request.session.user = { id: 'u1', name: 'Ada' } })
@@ -204,7 +204,7 @@ t.test('without the option there is nothing of it', async t => {
   t.ok(new Jar(app))
 })
 
-t.test('the list of a user\'s sessions says which of them are bound', async t => {
+t.test('list() returns which sessions of a user are bound', async t => {
   const app = await makeBoundApp({ session: { store: new TestStore('replace', 'find'), userOf: ({ user }) => user?.id } })
   const device = new Device(app)
   await device.login()

@@ -1,11 +1,11 @@
 import t from 'tap'
 import { Device, makeBoundApp } from './fixtures/device.js'
 
-// The life of a bound session, with a device that does what a browser does.
+// The life of a bound session, with a device that acts like a browser.
 
 for (const alg of ['ES256', 'RS256'] as const) {
   for (const [engine, iron] of [['the fast engine', undefined], ['iron-webcrypto', { integrity: { iterations: 2 } }]] as const) {
-    t.test(`${alg} with ${engine}: a login is bound, goes on over many refreshes, and ends with the logout`, async t => {
+    t.test(`${alg} with ${engine}: a login is bound, survives many refreshes, and ends with the logout`, async t => {
       const device = new Device(await makeBoundApp({ session: { iron } }), alg)
       t.match(await device.get('/login'), { headers: { 'secure-session-registration': /^\(ES256 RS256\);path="\/dbsc\/registration";challenge="Fe26\.2\*[^"]+"$/ } })
       t.match((await device.get('/who')).json, { user: 'u1', bound: false })

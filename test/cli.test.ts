@@ -162,6 +162,8 @@ t.test('help goes to standard output and names every command and option', async 
 t.test('wrong usage goes to standard error with 2, in a sentence that says what was wrong', async t => {
   const cases: Array<[args: string[], err: string]> = [
     [[], 'Which command? The commands are keygen, inspect, sessions'],
+    [['-bcdefghijklmnopqrstuv'], 'Unknown command "-bcdefghijklmnopqrstuv". The commands are keygen, inspect, sessions'],
+    [['-bcdefghijklmnopqrstuv'], 'Unknown command "-bcdefghijklmnopqrstuv". The commands are keygen, inspect, sessions'],
     [['nonsense'], 'Unknown command "nonsense". The commands are keygen, inspect, sessions'],
     [['__proto__'], 'Unknown command "__proto__". The commands are keygen, inspect, sessions'],
     [[secret], 'Unknown command. The commands are keygen, inspect, sessions'],

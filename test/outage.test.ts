@@ -280,7 +280,7 @@ t.test('many apps add only one listener to a shared store, and a call that retur
   for (let time = 0; time < 12; time++) {
     const { app, seen } = await makeFailing({ store: emitter, isRevoked: denylist(emitter) })
     t.equal((await new Jar(app).get('/count')).status, 503)
-    t.match(seen, [{ cause: /answered false/ }])
+    t.match(seen, [{ cause: /returned false/ }])
     await app.close()
   }
   t.equal(emitter.listenerCount('error'), 1)

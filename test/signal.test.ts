@@ -12,14 +12,14 @@ import { TestStore } from './fixtures/stores.js'
 
 const userOf: SessionOptions['userOf'] = data => data.user?.id
 
-// Before a test's clock replaces it.
+// Taken before the clock of a test replaces it.
 const later = setImmediate
 
 async function turns (): Promise<void> {
   for (let nth = 0; nth < 20; nth++) await new Promise(resolve => { later(resolve) })
 }
 
-/** Holds each session open that is asked to, and keeps its signal. */
+/** Acts that keep a response open until the signal of its session aborts, and the signals. */
 function holding (every?: number): { acts: Acts, signals: AbortSignal[] } {
   const signals: AbortSignal[] = []
   const acts: Acts = {
@@ -35,11 +35,11 @@ function holding (every?: number): { acts: Acts, signals: AbortSignal[] } {
   return { acts, signals }
 }
 
-/** A store that tells all its copies of deletions, as one with pub/sub does. */
+/** A store that notifies all its copies of deletions, as a store with pub/sub does. */
 class TellingStore extends TestStore {
   listeners = new Set<(id: string) => void>()
   subscriptions = 0
-  /** What the next subscription rejects with */
+  /** The error with which subscriptions reject, if any */
   away: Error | undefined
 
   override async delete (id: string): Promise<unknown> {
@@ -63,7 +63,7 @@ class TellingStore extends TestStore {
   }
 }
 
-/** Waits until the session's signal is there. */
+/** Waits until the session has a signal. */
 async function held (signals: AbortSignal[], jar: Jar, count = 1): Promise<AbortSignal> {
   jar.get('/hold').catch(() => undefined)
   while (signals.length < count) await wait(1)
@@ -95,7 +95,7 @@ t.test('the signal of a session aborts when this process ends the session', asyn
   }
 })
 
-t.test('of(user).end() and a login beyond the limit abort the signals of what they end', async t => {
+t.test('of(user).end() and a login beyond the limit abort the signals of the sessions that they end', async t => {
   const { acts, signals } = holding()
   const { app } = await makeNode({ store: new TestStore('find'), userOf, maxSessions: 1 }, acts)
   const jar = await startOn({ app } as Node, '/login')
@@ -108,7 +108,7 @@ t.test('of(user).end() and a login beyond the limit abort the signals of what th
   t.ok(signal.aborted)
 })
 
-t.test('a store that tells of deletions aborts signals on other nodes, and is listened to from the first signal on', async t => {
+t.test('with subscribe, signals on other nodes abort too, and the first signal subscribes', async t => {
   const store = new TellingStore('replace', 'find')
   const { acts, signals } = holding()
   const stores: TellingStore[] = []
@@ -129,7 +129,7 @@ t.test('a store that tells of deletions aborts signals on other nodes, and is li
   t.equal(store.listeners.size, 0)
 })
 
-t.test('an end that nobody tells of shows at the next look-up', async t => {
+t.test('without subscribe, the signal aborts at the next look-up', async t => {
   for (const kind of ['store', 'denylist'] as const) {
     const store = new TestStore('find')
     const { acts, signals } = holding(1)
@@ -138,14 +138,14 @@ t.test('an end that nobody tells of shows at the next look-up', async t => {
     const signal = await held(signals, copyOf(jar))
     await copyOf(jar, { app: there.app }).get('/logout')
     t.notOk(signal.aborted)
-    // The look-up's own timer does not keep a process alive.
+    // Keeps the process alive, because the timer of the look-up does not.
     for (let waited = 0; waited < 200 && !signal.aborted; waited++) await wait(50)
     t.ok(signal.aborted)
     await here.app.close()
   }
 })
 
-t.test('a session that lives is looked up again and again, a store that is away ends nothing', async t => {
+t.test('the look-ups are repeated while the session lives, and an outage of the store aborts nothing', async t => {
   t.clock.enter()
   const store = new TellingStore('replace', 'find')
   store.away = new Error('down')
@@ -174,7 +174,7 @@ t.test('a session that lives is looked up again and again, a store that is away 
   await app.close()
 })
 
-t.test('a session in a cookie ends with its seal, a large one that became small too', async t => {
+t.test('the signal of a session in a cookie aborts when its seal expires, even if the session was in the store before', async t => {
   t.clock.enter()
   for (const options of [{}, { store: new TestStore(), storage: 'overflow' }, { isRevoked: () => false }] as Array<Partial<SessionOptions>>) {
     const { acts, signals } = holding(600)
@@ -196,7 +196,7 @@ t.test('a session in a cookie ends with its seal, a large one that became small 
   }
 })
 
-t.test('a signal is forgotten with its request, and with its socket after an upgrade', async t => {
+t.test('a signal is released when its request closes, or its socket after an upgrade', async t => {
   const store = new TestStore()
   let signal: AbortSignal | undefined
   const { app } = await makeNode({ store }, {
@@ -226,7 +226,7 @@ t.test('a signal is forgotten with its request, and with its socket after an upg
   await app.close()
 })
 
-t.test('a signal for a session that has ended, was not saved, or cannot be loaded', async t => {
+t.test('signal() for a session that has ended, was not saved, or cannot be loaded', async t => {
   const store = new TestStore()
   const signals: AbortSignal[] = []
   const node = await makeNode({ store }, {
@@ -252,4 +252,24 @@ t.test('a signal for a session that has ended, was not saved, or cannot be loade
   t.match(await jar.get('/wrong'), { status: 500, json: { code: 'FST_SESSION_INVALID_OPTION' } })
   store.fails.set('get', new Error('down'))
   t.match(await jar.get('/signal'), { status: 503 })
+})
+
+t.test('a session that has ended since it was loaded aborts its signal at once', async t => {
+  const store = new TestStore('find')
+  const signals: AbortSignal[] = []
+  const node = await makeNode({ store, userOf }, {
+    late: async request => {
+      request.session.get('user')
+      await node.gates.pass('late')
+      signals.push(request.server.session.signal(request))
+      await turns()
+    }
+  })
+  const jar = await startOn(node, '/login')
+  const answer = copyOf(jar).get('/late')
+  await node.gates.arrival('late')
+  await store.delete([...store.entries.keys()][0]!)
+  node.gates.open('late')
+  await answer
+  t.ok(signals[0]!.aborted)
 })

@@ -64,7 +64,8 @@ t.test('a name like no other is answered with the names that there are', async t
     let message = 'accepted'
     try { parseSessionOptions(options as SessionOptions) } catch (error) { message = (error as Error).message }
     t.ok(message.endsWith(' is unknown. The known names are secret, sessionName, idleTimeout, absoluteTimeout, interop, iron, schema, ' +
-      'cacheSize, cookieName, cookie, rolling, persistent, maxCookies, cacheHeaders, store, storage, storeTimeout, isRevoked'), message.slice(-300))
+      'cacheSize, cookieName, cookie, rolling, persistent, maxCookies, cacheHeaders, store, storage, storeTimeout, isRevoked, ' +
+        'userOf, maxSessions, deviceBound'), message.slice(-300))
   }
   t.throws(() => createSealer({ secret, ttl: 5 } as never), { code: 'FST_SESSION_INVALID_OPTION', message: /Use idleTimeout/ })
 })

@@ -16,7 +16,7 @@ const idOf = async (jar: Jar): Promise<string> => (await jar.get('/id')).json.id
 const makeListed = async (store = new TestStore(), more: Partial<SessionOptions> = {}): Promise<Node & { store: TestStore }> =>
   ({ ...await makeNode({ userOf, isRevoked: denylist(store), ...more }, acts), store })
 
-t.test('endAll() beside a denylist ends all sessions of the user in cookies, but one', async t => {
+t.test('endAll() with a denylist ends all sessions of the user except one', async t => {
   for (const more of [{}, { store: new TestStore(), storage: 'overflow' }, { store: new TestStore() }] as Array<Partial<SessionOptions>>) {
     const { app } = await makeListed(undefined, more)
     const jars = await Promise.all(Array.from({ length: 3 }, async () => await startOn({ app } as Node, '/login')))
@@ -32,7 +32,7 @@ t.test('endAll() beside a denylist ends all sessions of the user in cookies, but
   }
 })
 
-t.test('a session that was ended stays ended where it is spared later', async t => {
+t.test('a session that was ended stays ended if a later endAll() excepts it', async t => {
   for (const optional of [[], ['replace']] as Array<['replace'] | []>) {
     const { app } = await makeListed(new TestStore(...optional))
     const [one, two] = [await startOn({ app } as Node, '/login'), await startOn({ app } as Node, '/login')]
@@ -44,7 +44,7 @@ t.test('a session that was ended stays ended where it is spared later', async t 
   }
 })
 
-t.test('two calls of endAll() on two nodes end what either was to end', async t => {
+t.test('after calls of endAll() on two nodes, the sessions of both calls have ended', async t => {
   const store = new TestStore('replace')
   const [here, there] = await makeNodes(2, () => ({ userOf, isRevoked: denylist(store.beside()) }), acts)
   for (let round = 0; round < 10; round++) {
@@ -59,22 +59,23 @@ t.test('two calls of endAll() on two nodes end what either was to end', async t 
   }
 })
 
-t.test('end() puts one session on the list', async t => {
+t.test('end() adds one session to the list', async t => {
   const { app } = await makeListed()
   const [one, two] = [await startOn({ app } as Node, '/login'), await startOn({ app } as Node, '/login')]
   const id = await idOf(one)
   t.equal(await app.session.of('u1').end(id), true)
   t.equal(await app.session.of('u1').end(id), false)
   t.equal(await app.session.of('u1').end(''), false)
+  t.equal(await app.session.of('u1').end('x'.repeat(129)), false)
   t.same([(await seen(one)).reason, (await seen(two)).reason], ['revoked', null])
 })
 
-t.test('list() says what it needs', async t => {
+t.test('list() throws an error that names the stores which support it', async t => {
   const { app } = await makeListed()
-  await t.rejects(app.session.of('u1').list(), { code: 'FST_SESSION_INVALID_OPTION', message: /redisStore\(\) and postgresStore\(\)/ })
+  await t.rejects(app.session.of('u1').list(), { code: 'FST_SESSION_INVALID_OPTION', message: /redisStore\(\) or postgresStore\(\)/ })
 })
 
-t.test('a request that is under way does not carry a session over endAll()', async t => {
+t.test('a request that is under way does not keep a session alive after endAll()', async t => {
   for (const count of [1, 2] as const) {
     const store = new TestStore()
     const [here, there] = await makeNodes(count, () => ({ userOf, isRevoked: denylist(store.beside()) }), acts)
@@ -91,7 +92,7 @@ t.test('a request that is under way does not carry a session over endAll()', asy
   }
 })
 
-t.test('a session that has a user is looked up once', async t => {
+t.test('a session with a user takes one look-up', async t => {
   const { app, store } = await makeListed(new TestStore('getMany'))
   const jar = await startOn({ app } as Node, '/login')
   store.took()
@@ -103,7 +104,7 @@ t.test('a session that has a user is looked up once', async t => {
   t.same(store.took(), ['get'], 'nobody\'s session')
 })
 
-t.test('a mark that cannot be read, and a store that breaks the contract, open no session', async t => {
+t.test('with an invalid mark, or a store that breaks its contract, no session opens', async t => {
   const { app, store } = await makeListed(new TestStore('getMany'))
   const jar = await startOn({ app } as Node, '/login')
   await app.session.of('u1').endAll()
@@ -113,13 +114,15 @@ t.test('a mark that cannot be read, and a store that breaks the contract, open n
     t.equal((await seen(jar)).reason, 'revoked', value)
   }
   await app.session.of('u1').endAll()
+  t.match((await seen(await startOn({ app } as Node, '/login'))).data, { user: { id: 'u1' } }, 'the next mark can be decoded')
+  await app.session.of('u1').endAll()
   for (const wrong of [{}, [], undefined]) {
     store.getMany = async () => wrong as never
     t.equal((await jar.get('/data')).status, 503)
   }
 })
 
-t.test('a list of your own hears of a user, and its failures are those of a store', async t => {
+t.test('a custom list receives the user, and its errors are store errors', async t => {
   const calls: unknown[][] = []
   const list: RevocationList = {
     check: (_info, _request, _data, user) => { calls.push(['check', user]); return false },
@@ -135,7 +138,7 @@ t.test('a list of your own hears of a user, and its failures are those of a stor
   await t.rejects(app.session.of('u1').endAll(), { code: 'FST_SESSION_STORE' })
 })
 
-t.test('a userOf that fails is an error of the app, when a session is saved and when it is read', async t => {
+t.test('an error of userOf fails the request, when a session is saved and when it is read', async t => {
   let fails = false
   const node = await makeListed(undefined, { userOf: data => { if (fails) throw new Error('no such user'); return data.user?.id } })
   const jar = await startOn(node, '/login')
@@ -145,4 +148,50 @@ t.test('a userOf that fails is an error of the app, when a session is saved and 
   fails = false
   const { info } = await node.app.session.unseal(jar.cookies.get('session')!) as { info: SessionInfo }
   t.ok(info.id)
+})
+
+t.test('a mark is set again if another process has changed it meanwhile', async t => {
+  const store = new TestStore('replace')
+  const { app } = await makeListed(store)
+  const jar = await startOn({ app } as Node, '/login')
+  await app.session.of('u1').endAll()
+  const own = store.replace!
+  let refusals = 2
+  store.replace = async (...args) => refusals-- > 0 ? false : await own(...args)
+  await app.session.of('u1').endAll()
+  t.ok(refusals < 0)
+  t.equal((await seen(jar)).reason, 'revoked')
+  store.replace = async () => false
+  await t.rejects(app.session.of('u1').endAll(), { code: 'FST_SESSION_STORE' }, 'but not for ever')
+})
+
+t.test('failures of a Keyv are not hidden', async t => {
+  const listeners: Array<(error: Error) => void> = []
+  let fails = false
+  const entries = new TestStore('getMany')
+  const keyv = {
+    get: async (id: string) => await entries.get(id),
+    set: async (id: string, value: string, ttlMs: number) => { await entries.set(id, value, ttlMs) },
+    delete: async (id: string) => { await entries.delete(id) },
+    getMany: async () => { throw new Error('it would hide its failures') },
+    async getManyRaw (ids: string[]): Promise<Array<{ value?: unknown } | undefined>> {
+      if (fails) for (const listener of listeners) listener(new Error('down'))
+      return (await entries.getMany!(ids)).map(value => fails || value === undefined ? undefined : { value })
+    },
+    on: (_name: 'error', listener: (error: Error) => void) => { listeners.push(listener) }
+  }
+  const { app } = await makeNode({ userOf, isRevoked: denylist(keyv) }, acts)
+  const jar = await startOn({ app } as Node, '/login')
+  t.match((await seen(jar)).data, { user: { id: 'u1' } })
+  fails = true
+  t.equal((await jar.get('/data')).status, 503, 'a failure is no empty list')
+  fails = false
+  const id = await idOf(jar)
+  await app.session.of('u1').endAll()
+  await app.session.of('u1').end(id)
+  keyv.getManyRaw = async ids => {
+    for (const listener of listeners) listener(new Error('a connection broke'))
+    return (await entries.getMany!(ids)).map(value => ({ value }))
+  }
+  t.equal((await seen(jar)).reason, 'revoked', 'what was found was not hidden')
 })

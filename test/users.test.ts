@@ -1,5 +1,5 @@
 import t from 'tap'
-import { errors } from '../lib/index.js'
+import { denylist, errors } from '../lib/index.js'
 import type { SessionOptions, SessionStore } from '../lib/index.js'
 import { Jar, logTo, makeApp } from './fixtures/app.js'
 import { ada, copyOf, makeNode, seen, startOn } from './fixtures/nodes.js'
@@ -22,7 +22,7 @@ async function makeUsers (options: Partial<SessionOptions> = {}, store = new Tes
 
 const idOf = async (jar: Jar): Promise<string> => (await jar.get('/id')).json.id as string
 
-t.test('the sessions of a user are listed, the last seen first', async t => {
+t.test('list() returns the sessions of a user, the most recently seen first', async t => {
   t.clock.enter()
   const { app, store } = await makeUsers()
   const first = await startOn({ app } as Node, '/login')
@@ -41,7 +41,7 @@ t.test('the sessions of a user are listed, the last seen first', async t => {
   t.equal(store.took().filter(method => method === 'find').length, 3)
 })
 
-t.test('a session is filed under the user that it has', async t => {
+t.test('a session is listed for its present user', async t => {
   const { app } = await makeUsers()
   const of = async (user: string): Promise<number> => (await app.session.of(user).list()).length
   const jar = await startOn({ app } as Node)
@@ -62,7 +62,7 @@ t.test('a session is filed under the user that it has', async t => {
   t.ok(cookie)
 })
 
-t.test('end() ends a session of the user, and no other', async t => {
+t.test('end() ends only a session of the user', async t => {
   const { app } = await makeUsers()
   const [own, other] = [await startOn({ app } as Node, '/login'), await startOn({ app } as Node, '/bob')]
   const id = await idOf(own)
@@ -75,7 +75,7 @@ t.test('end() ends a session of the user, and no other', async t => {
   t.match((await seen(other)).data, { user: bob })
 })
 
-t.test('endAll() ends all sessions of the user but one', async t => {
+t.test('endAll() ends all sessions of the user except one', async t => {
   const { app, store } = await makeUsers()
   const jars = await Promise.all(Array.from({ length: 5 }, async () => await startOn({ app } as Node, '/login')))
   const other = await startOn({ app } as Node, '/bob')
@@ -105,7 +105,7 @@ t.test('a request that is under way does not bring back a session that was ended
   }
 })
 
-t.test('endAll() that fails says so, and ends the rest when it is called again', async t => {
+t.test('endAll() rejects if the store fails, and ends the rest when it is called again', async t => {
   const { app, store } = await makeUsers()
   for (let nth = 0; nth < 250; nth++) await startOn({ app } as Node, '/login')
   let calls = 0
@@ -122,7 +122,7 @@ t.test('endAll() that fails says so, and ends the rest when it is called again',
   }
 })
 
-t.test('a read within ten minutes writes nothing, and a later one notes that the session was seen', async t => {
+t.test('a read within ten minutes writes nothing, and a later one updates lastSeenAt', async t => {
   t.clock.enter()
   const { app, store } = await makeUsers()
   const jar = await startOn({ app } as Node, '/login')
@@ -144,7 +144,7 @@ t.test('a read within ten minutes writes nothing, and a later one notes that the
   t.same(store.took(), ['get'])
 })
 
-t.test('a session that was saved before userOf was set is listed from its next use on', async t => {
+t.test('a session that was saved before userOf was set is listed after its next use', async t => {
   const store = new TestStore('replace', 'find')
   const before = await makeNode({ store }, acts)
   const jar = await startOn(before, '/login')
@@ -155,7 +155,7 @@ t.test('a session that was saved before userOf was set is listed from its next u
   t.equal((await app.session.of('u1').list()).length, 1)
 })
 
-t.test('sessions of several names share a store, and no users', async t => {
+t.test('sessions of different names that share a store are listed separately', async t => {
   const store = new TestStore('find')
   const { app } = await makeUsers({}, store)
   const admin = await makeApp({ store, userOf, sessionName: 'session' }, {})
@@ -173,7 +173,7 @@ t.test('sessions of several names share a store, and no users', async t => {
   t.equal(store.entries.size, 1)
 })
 
-t.test('any string is a user, and what is no string is a coded error', async t => {
+t.test('any string is a user, and any other value is an error with a code', async t => {
   const users = ['', '__proto__', 'constructor', 'a:b', 'a\0b', '👩‍💻', 'x'.repeat(10_000), ' u1']
   const store = new TestStore('replace', 'find')
   const { app } = await makeUsers({}, store)
@@ -187,12 +187,13 @@ t.test('any string is a user, and what is no string is a coded error', async t =
   }
 })
 
-t.test('a userOf that fails is an error of the app, and nothing is saved', async t => {
+t.test('an error of userOf fails the request, and nothing is saved', async t => {
   const failing: Array<[SessionOptions['userOf'], object]> = [
     [() => { throw new TypeError('no such user') }, { name: 'TypeError' }],
     [() => null as never, { code: 'FST_SESSION_INVALID_OPTION', message: /it returned null/ }],
     [() => 42 as never, { message: /a value of the type number/ }],
-    [(async () => 'u1') as never, { message: /a value of the type object/ }]
+    [(async () => 'u1') as never, { message: /a value of the type object/ }],
+    [(async () => { throw new Error('ends the process unless it is caught') }) as never, { message: /a value of the type object/ }]
   ]
   for (const [userOf, expected] of failing) {
     const store = new TestStore('find')
@@ -204,14 +205,14 @@ t.test('a userOf that fails is an error of the app, and nothing is saved', async
   }
 })
 
-t.test('userOf gets a copy of the data', async t => {
+t.test('userOf receives a copy of the data', async t => {
   const { app } = await makeUsers({ userOf: data => { const { id } = data.user!; delete data.user; return id } })
   const jar = await startOn({ app } as Node, '/login')
   t.match((await seen(jar)).data, { user: ada })
   t.equal((await app.session.of('u1').list()).length, 1)
 })
 
-t.test('userOf and maxSessions are refused where nothing can find the sessions of a user', async t => {
+t.test('userOf and maxSessions throw at boot if nothing can find the sessions of a user', async t => {
   const find = new TestStore('find')
   const wrong: Array<[Partial<SessionOptions>, RegExp]> = [
     [{ userOf }, /nothing here can find the sessions.*redisStore.*denylist/],
@@ -220,6 +221,7 @@ t.test('userOf and maxSessions are refused where nothing can find the sessions o
     [{ userOf, store: find, storage: 'overflow' }, /does not know of all sessions/],
     [{ userOf: 'id' as never, store: find }, /a function/],
     [{ maxSessions: 1, store: find }, /needs userOf/],
+    [{ userOf, maxSessions: 1, isRevoked: denylist(new TestStore()) }, /needs a store that can find/],
     [{ userOf, maxSessions: 0, store: find }, /a whole number from 1/],
     [{ userOf, maxSessions: 1.5, store: find }, /a whole number from 1/]
   ]
@@ -230,7 +232,7 @@ t.test('userOf and maxSessions are refused where nothing can find the sessions o
   t.throws(() => app.session.of('u1'), { code: 'FST_SESSION_INVALID_OPTION', message: /"userOf".*it is not set/ })
 })
 
-t.test('an entry that its owner could not open is not listed, and ended with the rest', async t => {
+t.test('an entry that does not match the schema is not listed, but ended with the others', async t => {
   const schema = {
     '~standard': { version: 1 as const, vendor: 'test', validate: (value: unknown) => 'user' in (value as object) ? { value } : { issues: [{}] } }
   }
@@ -243,7 +245,7 @@ t.test('an entry that its owner could not open is not listed, and ended with the
   t.equal(await app.session.of('u1').endAll(), 2)
 })
 
-t.test('a store that breaks the contract of find is an error of the store', async t => {
+t.test('a store that breaks the contract of find causes a store error', async t => {
   const store = new TestStore('find')
   const { app } = await makeUsers({}, store)
   const jar = await startOn({ app } as Node, '/login')
@@ -253,5 +255,40 @@ t.test('a store that breaks the contract of find is an error of the store', asyn
   const lines: Array<Record<string, unknown>> = []
   const other = await makeApp({ store: silent, userOf }, { '/logout': request => { request.session.destroy() } }, logTo(lines, 'error'))
   t.equal((await copyOf(jar, { app: other }).get('/logout')).status, 503)
-  t.match(lines, [{ err: { code: 'FST_SESSION_STORE', stack: /must return from delete whether there was an entry/ } }])
+  t.match(lines, [{ err: { code: 'FST_SESSION_STORE', stack: /delete of a store with find must return whether there was an entry/ } }])
+})
+
+t.test('a store that lists sessions needs no denylist, and may have one', async t => {
+  const list = new TestStore('getMany')
+  const { app } = await makeUsers({ isRevoked: denylist(list) })
+  const jar = await startOn({ app } as Node, '/login')
+  list.took()
+  await seen(jar)
+  t.same(list.took(), ['get'], 'it is not asked about the user')
+  t.equal(await app.session.of('u1').endAll(), 1)
+  t.equal((await seen(jar)).reason, 'not-stored')
+})
+
+t.test('a store may return numbers from delete, and entries of other apps from find', async t => {
+  const store = new TestStore('find')
+  const own = store.delete.bind(store)
+  store.delete = async id => Number(await own(id))
+  const { app } = await makeUsers({}, store)
+  const jar = await startOn({ app } as Node, '/login')
+  await store.set('other', '{"v":1,"c":1000,"d":{"views":1}}', 10_000, 'u1')
+  const list = await app.session.of('u1').list()
+  t.same(list.map(({ lastSeenAt }) => lastSeenAt.getTime()).sort()[0], 1000, 'its creation is the last time that it was seen')
+  t.equal(await app.session.of('u1').endAll(), 2)
+  t.equal(await app.session.of('u1').end('other'), false)
+  t.equal((await seen(jar)).reason, 'not-stored')
+})
+
+t.test('endAll() resolves even if find still returns deleted entries', async t => {
+  const store = new TestStore('find')
+  const { app } = await makeUsers({}, store)
+  await startOn({ app } as Node, '/login')
+  const stale = await store.find!('u1')
+  store.find = async () => stale
+  t.equal(await app.session.of('u1').endAll(), 1)
+  t.equal(await app.session.of('u1').endAll(), 0)
 })

@@ -359,22 +359,7 @@ declare namespace sessionPlugin {
   }
   interface SessionEvent { sessionName: string, request: FastifyRequest }
 
-  /**
-   * Why a registration or a refresh was refused.
-   *
-   * - `script`, a page's script has sent it, not the browser
-   * - `no-session`, it came without a session, or with one that has ended
-   * - `unknown-session`, its session cookie may be known to another node; the browser keeps the binding
-   * - `unavailable`, the session could not be loaded or saved; the browser keeps the binding
-   * - `already-bound`, a registration for a session that is bound already
-   * - `not-bound`, a refresh for a session that is not bound, or under another binding
-   * - `malformed`, its proof does not have the form that it should
-   * - `key`, its key is not one of ES256, or of RS256 with 2048 to 4096 bits
-   * - `signature`, its signature does not hold
-   * - `challenge`, it answers no challenge of this session, or one that has expired
-   * - `used`, its challenge has been answered before
-   * - `too-large`, the session does not fit into its cookies together with the key
-   */
+  /** Why a registration or a refresh was refused; `docs/device-bound.md` says what the browser makes of each. */
   export type BoundRefusal =
     'script' | 'no-session' | 'unknown-session' | 'unavailable' | 'already-bound' | 'not-bound' | 'malformed' | 'key' | 'signature' |
     'challenge' | 'used' | 'too-large'

@@ -1,6 +1,6 @@
 import type { SessionStore } from './index.js'
 
-/** What the store asks of a Pool of pg. */
+/** The part of pg's Pool that the store uses. */
 export interface PostgresPool {
   /** Runs a statement on any of its connections */
   query (text: string, values?: any[]): Promise<{ rows: any[], rowCount: number | null }>
@@ -12,31 +12,30 @@ export interface PostgresPool {
 
 /** Options of {@link postgresStore}. */
 export interface PostgresStoreOptions {
-  /** Name of the table, or `schema.table`, as it is written: it is quoted. Default `fastify_session` */
+  /** The name of the table, or `schema.table`. It is quoted, so its case is kept. Default: `fastify_session` */
   table?: string | undefined
-  /** Seconds after which the store calls `prune()` again by itself, or `false`; default 900 (15 minutes) */
+  /** How often the store calls `prune()` by itself, in seconds, or `false` for never. Default: 900 (15 minutes) */
   pruneInterval?: number | false | undefined
 }
 
-/** What {@link postgresStore} returns: a store with every optional method, and two that look after its table. */
+/** What {@link postgresStore} returns: a store with every optional method, and two methods for its table. */
 export interface PostgresStore extends Required<SessionStore> {
-  /** Creates the table and its indexes, if they are missing. Any number of processes may call it at the same time */
+  /** Creates the table and its indexes if they do not exist. Any number of processes may call it at the same time */
   migrate (): Promise<void>
   /**
-   * Deletes the entries that have expired, and tells how many. It waits for nobody and makes nobody wait; while another process
-   * prunes, it does nothing
+   * Deletes expired entries and returns how many. It skips rows that are locked. If another process is pruning, it does nothing
    */
   prune (): Promise<number>
 }
 
 /**
- * Makes a store of a Pool of pg, or of the `app.pg` of `@fastify/postgres`: PostgreSQL 12 or later, one table. Call `migrate()`
- * once before it is used. The app ends the pool.
+ * Creates a store for PostgreSQL 12 or later from a Pool of pg, or from the `app.pg` of `@fastify/postgres`. It uses one table.
+ * Call `migrate()` once before the first use. The app ends the pool.
  *
  * @example
  * const store = postgresStore(new Pool({ connectionString: process.env.DATABASE_URL }))
  * await store.migrate()
  * await app.register(sessionPlugin, { secret, store })
- * @throws FST_SESSION_INVALID_OPTION; from its methods, an error that names `migrate()` where the table is missing
+ * @throws FST_SESSION_INVALID_OPTION; its methods throw an error that names `migrate()` if the table is missing
  */
 export function postgresStore (pool: PostgresPool | { pool: PostgresPool }, options?: PostgresStoreOptions): PostgresStore

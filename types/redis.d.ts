@@ -1,6 +1,6 @@
 import type { SessionStore } from './index.js'
 
-/** What the store asks of a client of node-redis: `createClient`, `createCluster`, `createClientPool` or `createSentinel`. */
+/** The part of a node-redis client that the store uses: `createClient`, `createCluster`, `createClientPool` or `createSentinel`. */
 export interface NodeRedisClient {
   /** `GET` */
   get (key: string): Promise<unknown>
@@ -20,7 +20,7 @@ export interface NodeRedisClient {
   readonly options?: { socket?: object | undefined } | undefined
 }
 
-/** What the store asks of a client of ioredis: `Redis` or `Cluster`, such as the `app.redis` of `@fastify/redis`. */
+/** The part of an ioredis client that the store uses: `Redis` or `Cluster`, such as the `app.redis` of `@fastify/redis`. */
 export interface IoRedisClient {
   /** `GET` */
   get (key: string): Promise<unknown>
@@ -40,21 +40,21 @@ export interface IoRedisClient {
   readonly isCluster?: boolean
 }
 
-/** A client that the app has made and connected. */
+/** A client that the app has created and connected. */
 export type RedisClient = NodeRedisClient | IoRedisClient
 
 /** Options of {@link redisStore}. */
 export interface RedisStoreOptions {
-  /** What the keys of entries and indexes start with, and the channel's name; default `session:` */
+  /** The start of every key, and of the channel's name. Default: `session:` */
   prefix?: string | undefined
 }
 
-/** What {@link redisStore} returns: a store with every optional method. `subscribe` is missing with a pool of node-redis. */
+/** What {@link redisStore} returns: a store with every optional method. With a pool of node-redis, it has no `subscribe`. */
 export type RedisStore = Required<Omit<SessionStore, 'subscribe'>> & Pick<SessionStore, 'subscribe'>
 
 /**
- * Makes a store of a Redis (6.2 or later) or Valkey client: of node-redis 5 or ioredis 5 and 6, with one server, Sentinel or
- * Cluster. The app connects and closes the client.
+ * Creates a store for Redis (6.2 or later) or Valkey, with one server, Sentinel or Cluster. The client is node-redis 5, or
+ * ioredis 5 or 6. The app connects and closes it.
  *
  * @example
  * const client = await createClient({ url: process.env.REDIS_URL, disableOfflineQueue: true }).connect()

@@ -2,13 +2,13 @@ import type { SessionStore } from './index.js'
 
 /** Options of {@link storeTests}. */
 export interface StoreTestOptions {
-  /** The same store as another process has it, on a connection of its own; default: the store itself */
+  /** A second instance of the same store, with its own connection, as in another process. Default: the store itself */
   other?: SessionStore | undefined
-  /** How exact its expiry is, in milliseconds; default 1. A store that counts seconds takes 1000 */
+  /** The resolution of the store's expiry, in milliseconds. Default: 1. For a store that counts seconds: 1000 */
   resolution?: number | undefined
 }
 
-/** One test. `run` rejects with an `AssertionError` that says what is wrong. */
+/** One test. `run` rejects with an `AssertionError` if the store fails the test. */
 export interface StoreTest {
   /** What a store does that passes it */
   readonly name: string
@@ -17,8 +17,9 @@ export interface StoreTest {
 }
 
 /**
- * The tests of a session store, for any test runner: everything that this package relies on, as far as the store has the
- * methods for it. They take ids of their own and leave the store's other entries alone; run them one after the other.
+ * Returns the tests of a session store, for any test runner. They cover everything that this package relies on. Tests for optional
+ * methods that the store does not have are left out. They use random ids, and do not touch other entries. Run them one after the
+ * other.
  *
  * @example
  * import test from 'node:test'

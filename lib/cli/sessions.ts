@@ -6,7 +6,7 @@ import type { Command, Terminal } from './command.js'
 import { openStore } from './stores.js'
 import type { OpenStore } from './stores.js'
 
-/** Seconds that one search, or the end of a hundred sessions, may take */
+/** Seconds that one search, or ending a hundred sessions, may take */
 const TIMEOUT = 30
 
 type Given = Partial<Record<'user' | 'except' | 'name', string>> & { data?: boolean, id?: string | undefined }
@@ -24,7 +24,7 @@ const actions: ReadonlyMap<string, Action> = new Map<string, Action>([
   }],
   ['end-all', async (store, given) => ({ result: { ended: await of(store, given).endAll({ except: given.except }) } })],
   ['prune', async ({ prune }) => {
-    if (prune === undefined) throw new UsageError('prune is for PostgreSQL. Redis deletes what has expired by itself')
+    if (prune === undefined) throw new UsageError('prune is for PostgreSQL. Redis deletes expired entries by itself')
     return { result: { pruned: await prune() } }
   }]
 ])
@@ -35,11 +35,11 @@ export const sessions: Command = {
   summary: `Lists or ends the sessions of a user, in the store of the app: ${[...actions.keys()].join(', ')}`,
   maxArguments: 2,
   options: {
-    user: { value: 'user', summary: 'The user, as the app\'s userOf names users' },
-    except: { value: 'id', summary: 'With end-all: the id of a session that lives on' },
-    data: { summary: 'With list: the sessions\' data, too' },
-    redis: { value: 'url', summary: 'The Redis server of redisStore(); without it and --postgres, the address in SESSION_STORE_URL' },
-    cluster: { summary: 'The server is one of a Redis Cluster' },
+    user: { value: 'user', summary: 'The user, as the app\'s userOf returns it' },
+    except: { value: 'id', summary: 'With end-all: the id of a session to keep' },
+    data: { summary: 'With list: includes the data of the sessions' },
+    redis: { value: 'url', summary: 'The Redis server of redisStore(). Default for --redis or --postgres: SESSION_STORE_URL' },
+    cluster: { summary: 'The server belongs to a Redis Cluster' },
     prefix: { value: 'prefix', summary: 'The prefix of redisStore(), if it is not "session:"' },
     postgres: { value: 'url', summary: 'The PostgreSQL server of postgresStore()' },
     table: { value: 'table', summary: 'The table of postgresStore(), if it is not "fastify_session"' },
@@ -50,23 +50,21 @@ export const sessions: Command = {
     if (action === undefined) throw new UsageError(`sessions needs an action: ${[...actions.keys()].join(', ')}`)
     const given = { ...values as Given, id }
     if (name !== 'prune' && given.user === undefined) throw new UsageError(`sessions ${name!} needs --user`)
-    let store: OpenStore | undefined
     try {
-      store = await openStore(values, env)
-      const { result, code = 0 } = await action(store, given)
+      const store = await openStore(values, env)
+      // A client whose connection broke is closed already, and its close() rejects. The error of the action counts.
+      const { result, code = 0 } = await action(store, given).finally(async () => { await Promise.allSettled([store.close()]) })
       stdout.write(`${JSON.stringify(result, undefined, 2)}\n`)
       return code
     } catch (error) {
       if (error instanceof UsageError) throw error
       return sayUnavailable(error as Error, stderr)
-    } finally {
-      await store?.close()
     }
   }
 }
 
 function of ({ store }: OpenStore, { user, name }: Given): ReturnType<StoredUsers['of']> {
-  // What the app has set for timeouts does not matter here: the store knows when an entry expires.
+  // The app's timeouts do not matter here, because the store knows when an entry expires.
   const times = new Lifetimes({ iron: undefined, idleTimeout: 1, absoluteTimeout: false })
   const entries = new Entries(store, times, { dated: true, name: name === 'session' ? undefined : name })
   return new StoredUsers(entries, times, TIMEOUT, data => data).of(user!, () => {})

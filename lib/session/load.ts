@@ -17,19 +17,19 @@ import { Identity, SessionState } from './state.js'
 import { UnknownKeys } from './unknown-keys.js'
 import { openUnread } from './unread.js'
 
-/** Decides whether a session may be used in a request: one that is bound to a device needs its proof. */
+/** Decides whether a request may use a session. A session that is bound to a device needs a proof. */
 export type Admit = (session: Identity, data: object, request: FastifyRequest, deadline: Deadline | undefined) => MaybePromise<boolean>
 
 /** The search for a request's session among its cookies. */
 interface Search {
   readonly request: FastifyRequest
   readonly found: Found
-  /** Why the cookies that were tried are no session */
+  /** Why the cookies that were tried were rejected */
   readonly reasons: SessionReason[]
   readonly deadline: Deadline | undefined
-  /** Takes another session than the one that may be used */
+  /** Decides instead of the proof which session is taken */
   readonly isSought: ((session: Identity) => boolean) | undefined
-  /** The first session that opened without the proof that it needs: another cookie may hold one that does not need it */
+  /** The first session that opened without the proof that it needs. It counts only if no other cookie holds a usable session */
   unproven: Identity | undefined
 }
 
@@ -43,7 +43,7 @@ export class Loader {
   readonly #unknownKeys = new UnknownKeys()
   readonly #admit: Admit | undefined
 
-  /** @param admit asks for the proof of bound sessions */
+  /** @param admit checks the proof of bound sessions */
   constructor (config: SessionConfig, sealer: SessionSealer, keeper: Keeper | undefined, admit?: Admit) {
     this.#config = config
     this.#sealer = sealer
@@ -52,8 +52,8 @@ export class Loader {
   }
 
   /**
-   * The session of a request. The first cookie that opens wins; where a store fails, the session stands for its error.
-   * @param isSought takes a session of several, proven or not, where sessions are bound to devices
+   * Loads the session of a request. The first cookie that opens wins. If a store fails, using the session throws its error.
+   * @param isSought which session to take, whether it is proven or not
    */
   load (request: FastifyRequest, isSought?: (session: Identity) => boolean): MaybePromise<SessionState> {
     const header = request.raw.headers.cookie
@@ -73,7 +73,7 @@ export class Loader {
       })
   }
 
-  /** The sessions of all cookies that open: what can be ended where nothing can be looked up. */
+  /** Unseals all cookies, so that `destroy()` can end their sessions although the store cannot be read. */
   async #unsealAll ({ candidates }: Found): Promise<Identity[]> {
     const sessions: Identity[] = []
     for (const token of candidates) {
@@ -81,13 +81,13 @@ export class Loader {
         const loaded = await this.#sealer.unseal(token)
         if (loaded.ok) sessions.push(this.#identify(loaded.verified))
       } catch {
-        // The app's schema has thrown, which is what the session stands for.
+        // The app's schema has thrown. Using the session throws that error.
       }
     }
     return sessions
   }
 
-  /** What a token holds, looked up where it is kept. @throws FST_SESSION_STORE */
+  /** Unseals a token, and looks up its session in the store or the list. @throws FST_SESSION_STORE */
   open (token: string, request?: FastifyRequest, deadline?: Deadline): MaybePromise<Loaded> {
     return then(this.#sealer.unseal(token), loaded => {
       if (!loaded.ok || this.#keeper === undefined) return loaded
@@ -106,7 +106,7 @@ export class Loader {
     const stored = JSON.parse(entry.text) as object
     const fitting = findReservedKey(stored) === undefined ? this.#sealer.fit(stored) : undefined
     if (fitting === undefined) return { ok: false, reason: 'invalid' }
-    // A cookie that has the data too lags behind where another request has changed the entry.
+    // A cookie that also holds the data is stale if another request has changed the entry.
     const stale = verified.stale || (!verified.envelope.stored && verified.envelope.text !== entry.text)
     const envelope = { ...verified.envelope, text: entry.text, idle: entry.idle }
     return { ok: true, verified: { ...verified, envelope, stale }, data: fitting, entry: { raw: raw!, sealIdle: verified.envelope.idle, seenAt } }
@@ -140,7 +140,7 @@ export class Loader {
     search.reasons.push(reason)
     if (listens('rejected')) tell('rejected', sessionName, search.request, { reason })
     search.request.log.debug({ sessionName, reason }, 'session cookie rejected')
-    // Once per request, however many cookies it brings.
+    // Once per request, even if it has several cookies.
     if (nth === 0 && reason === 'unknown-key') this.#unknownKeys.rejected(sessionName, search.request)
     return this.#try(search, nth + 1)
   }
@@ -156,7 +156,7 @@ export class Loader {
   #identify ({ envelope, expiresAt, stale }: Verified, entry?: (Loaded & { ok: true })['entry']): Identity {
     const { id, createdAt, text, idle, stored, entryUntil, binding } = envelope
     const sealIdle = entry === undefined ? idle : entry.sealIdle
-    // A seal that never expires says nothing of when it was made.
+    // This is Infinity for a seal that never expires: its age is unknown.
     const sealedAt = expiresAt - this.#sealer.times.idleTimeout(sealIdle)
     const session = new Identity('cookie', createdAt, id, { text, idle, stored, entryUntil, raw: entry?.raw, seenAt: entry?.seenAt, expiresAt, sealedAt, isStale: stale })
     session.binding = binding

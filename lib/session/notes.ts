@@ -14,9 +14,9 @@ import { Session } from './session.js'
 import type { SessionState } from './state.js'
 
 const NONE: string[] = []
-const DROPPED = 'another request ended the session meanwhile: what regenerate() kept of it is lost'
+const DROPPED = 'another request ended the session meanwhile: the data that regenerate() kept is lost'
 
-/** Writes down what became of a plan: in the state, the response, the log and the diagnostics channels. */
+/** Records the outcome of a plan in the state, the response, the log and the diagnostics channels. */
 export class Notes {
   readonly #config: SessionConfig
   readonly #times: Lifetimes
@@ -32,7 +32,7 @@ export class Notes {
     this.#endings = endings
   }
 
-  /** After a save. What the app has done meanwhile stays. @returns the `Set-Cookie` values */
+  /** Records a save. Changes that the app has made meanwhile stay. @returns the `Set-Cookie` values */
   note (state: SessionState, plan: Plan, outcome: Outcome, request: FastifyRequest, reply: FastifyReply): string[] {
     state.failure = undefined
     const lines = this.#noteOutcome(state, plan, outcome, request, reply)
@@ -52,9 +52,9 @@ export class Notes {
         return lines
       }
       case 'empty':
-        // Another request may have deleted what this one left.
+        // Another request may have deleted the keys that this one left.
         if (plan.text !== EMPTY) adopt(state, plan, EMPTY)
-        // It keeps its id, and copies of its cookie: it can still end.
+        // The session keeps its id, and copies of its cookie may exist, so it can still be ended.
         session.kept = session.kept && { ...session.kept, text: EMPTY, raw: outcome.raw }
         return state.parts === 0 || haveHeadersLeft(request, reply) ? this.vary(request, reply) : this.#clear(state, request, reply)
       case 'gone':
@@ -86,7 +86,7 @@ export class Notes {
   ): string[] {
     const { session } = plan
     if (token !== undefined && !plan.isLate && haveHeadersLeft(request, reply)) return this.#noteTooLate(state, plan, id, kept, request)
-    // First, since it may fail: then nothing was saved.
+    // Before the state is updated, because this may throw.
     const set = token === undefined ? undefined : this.#jar.set(reply, plan.format, token, { createdAt: session.createdAt, idle: kept.idle }, state.parts, kept.text)
     const now = this.#times.now()
     session.kept = set === undefined
@@ -103,7 +103,7 @@ export class Notes {
     return set.lines
   }
 
-  /** The headers have left while the session was being saved: nobody gets its cookie. */
+  /** The headers were sent while the session was being saved, so its cookie can no longer be set. */
   #noteTooLate (state: SessionState, { session, text }: Plan, id: string, kept: Kept, request: FastifyRequest): string[] {
     if (session.kept === undefined && kept.stored) this.#keeper!.discard(id)
     state.toldText = text
@@ -112,7 +112,7 @@ export class Notes {
   }
 
   fail (state: SessionState, plan: Plan, error: unknown, request: FastifyRequest, reply: FastifyReply): never {
-    // What was asked is still to be done. What was asked since comes after it.
+    // The next save does what this one could not, before anything that the app has asked for since.
     state.past = [...plan.past.map(one => ({ ...one, wasTried: true })), ...state.past]
     if (state.status === 'unmodified' && state.current === plan.session) state.status = plan.status
     state.toldText = plan.text
@@ -121,7 +121,7 @@ export class Notes {
     throw error
   }
 
-  /** What an answer gets whose session could not be saved: a destroyed session loses its cookie all the same. */
+  /** Sets the headers of a response whose session could not be saved. A destroyed session's cookie is cleared all the same. */
   leave (state: SessionState, status: Status, request: FastifyRequest, reply: FastifyReply): void {
     if (status === 'destroyed' && state.parts !== 0 && !haveHeadersLeft(request, reply)) this.#clear(state, request, reply)
     else this.vary(request, reply)
@@ -139,23 +139,23 @@ export class Notes {
     return NONE
   }
 
-  /** Looks once more at a session whose response has ended: what it holds now and was not saved is lost, which is said once. */
+  /** Warns once about changes that were not saved before the response ended. */
   sayLost (state: SessionState, request: FastifyRequest): void {
     if (state.failure !== undefined || !state.changed || state.text() === state.toldText) return
     state.toldText = state.text()
     this.warnLost(request)
   }
 
-  /** For changes that come too late to be saved. */
+  /** Warns about changes that come too late to be saved. */
   warnLost (request: FastifyRequest): void {
     const advice = this.#config.store === undefined
-      ? 'It is kept in a cookie, which needs a header: change it before the response, the stream or the websocket\'s handshake is sent, or use a store'
+      ? 'A session in a cookie needs a header: change it before the response, the stream or the websocket\'s handshake is sent, or use a store'
       : 'Change it earlier, or save it with `await app.session.commit(request, reply)` before the response, the stream or the websocket ends'
     request.log.warn({ sessionName: this.#config.sessionName }, `the session changed after the response headers were sent: the change is lost. ${advice}`)
   }
 }
 
-/** Shows the app what was saved where that is more, or less, than it had. Changes that it has made meanwhile stay. */
+/** Updates `request.session` to what was saved, which may include changes of other requests. The app's changes meanwhile stay. */
 function adopt (state: SessionState, { session, text }: Plan, saved: string): void {
   const now = state.text()
   if (state.current !== session || now === undefined) return
@@ -168,8 +168,8 @@ export function isWebsocket (request: FastifyRequest): boolean {
 }
 
 /**
- * Whether it is too late for a header. A websocket's answer leaves past Node's ServerResponse, which does not know of it:
- * its reply is hijacked then.
+ * Whether it is too late to set a header. A websocket's handshake bypasses Node's ServerResponse, so `headersSent` stays false;
+ * its reply is hijacked, and `reply.sent` is true.
  */
 export function haveHeadersLeft (request: FastifyRequest, reply: FastifyReply): boolean {
   return reply.raw.headersSent || (isWebsocket(request) && reply.sent)

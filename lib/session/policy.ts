@@ -1,6 +1,6 @@
 import type { SessionReason } from '../../types/index.js'
 
-/** What a rejected cookie's reason means for the cookie: `keep` where another node, or another app, may know it. */
+/** Whether a rejected cookie is cleared. `keep` if another node or another app may accept it. */
 export const onRejection: Readonly<Record<SessionReason, 'keep' | 'clear'>> = {
   absent: 'keep',
   malformed: 'clear',
@@ -10,32 +10,32 @@ export const onRejection: Readonly<Record<SessionReason, 'keep' | 'clear'>> = {
   outlived: 'clear',
   'wrong-name': 'keep',
   foreign: 'keep',
-  // The answer may reach the browser after that of the login which replaced the session.
+  // This response may arrive after that of the login which replaced the session, and must not clear the new cookie.
   revoked: 'keep',
   'not-stored': 'keep',
   invalid: 'clear',
-  // The browser may refresh its proof; the session is not over.
+  // The session has not ended: the browser may still refresh its proof.
   unproven: 'keep'
 }
 
 /** What the app has asked of a session since it was loaded or saved, besides changes of its data. */
 export type Status = 'unmodified' | 'touched' | 'regenerated' | 'destroyed'
 
-/** What a request knows of its session when it is to be saved. */
+/** What `decide` needs to know about a session. */
 export interface Facts {
   readonly status: Status
   /**
-   * `gone`: another request has ended it. `unread`: it could not be loaded. `unproven`: the session that came is bound to a device that
-   * was not proven, and this empty one stands in for it
+   * `gone`: another request has ended it. `unread`: it could not be loaded. `unproven`: the session of the cookie is bound to a device,
+   * the request has no proof of it, and gets this empty session instead
    */
   readonly standing: 'live' | 'gone' | 'unread' | 'unproven'
   /** Whether its data differs from what was loaded or saved last */
   readonly isChanged: boolean
   /** Whether it has no data */
   readonly isEmpty: boolean
-  /** Whether its cookie or its entry is to be written anew by now: an older secret, half of its time gone, or not seen for long */
+  /** Whether its cookie or entry needs renewal: it has an older secret, half of its time has passed, or `lastSeenAt` is outdated */
   readonly isDue: boolean
-  /** Which cookie the client holds: none that is ours to clear, one of this session, one that was rejected for good, or some other */
+  /** Which cookie the client has: none that may be cleared, this session's, one that was rejected for good, or another one */
   readonly cookie: 'none' | 'own' | 'rejected' | 'other'
 }
 

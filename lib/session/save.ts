@@ -20,7 +20,7 @@ import type { Plan } from './plan.js'
 import { decide } from './policy.js'
 import type { SessionState } from './state.js'
 
-/** State → plan → carry out → note down. */
+/** State → plan → carry out → record the outcome. */
 export class Saver {
   readonly #config: SessionConfig
   readonly #sealer: SessionSealer
@@ -37,19 +37,19 @@ export class Saver {
   }
 
   /**
-   * Saves at the end of a request. A failure goes to the app's error handler, whose answer comes through here again: then the
-   * session is saved if the handler mended it, and otherwise the client keeps the cookie that it has.
-   * @returns a promise only where there is something to wait for
+   * Saves at the end of a request. A failure goes to the app's error handler, and the handler's response calls this method again.
+   * The session is then saved if the handler has corrected it. Otherwise the client keeps its cookie.
+   * @returns a promise only if there is something to wait for
    */
   end (state: SessionState, request: FastifyRequest, reply: FastifyReply): Promise<undefined> | undefined {
-    // A store that failed is not asked again for the same thing.
+    // Do not ask a store again that has just failed.
     if (state.endFailure instanceof errors.FST_SESSION_STORE) return undefined
-    // An answer that says that all went well must not go out where a commit failed, and this save fails too.
+    // A response that reports success must not go out if a commit has failed and this save fails too.
     const isKnown = (state.endFailure ?? state.failure) !== undefined && reply.statusCode >= 400
     const saving = attempt(() => this.save(state, request, reply), () => undefined, error => {
       state.endFailure = error as Error
       if (!isKnown) {
-        // Whatever the app has answered so far, this is what became of the request.
+        // Replace the status code that the app has set: the request has failed.
         reply.code((error as { statusCode?: number }).statusCode ?? 500)
         throw error
       }
@@ -60,8 +60,8 @@ export class Saver {
   }
 
   /**
-   * Saves what is to be saved, after the saves of this request that are still under way.
-   * @returns the `Set-Cookie` values, which are set on the reply too
+   * Saves the session, after the saves of this request that are still under way.
+   * @returns the `Set-Cookie` values, which are also set on the reply
    * @throws FST_SESSION_TOO_LARGE, FST_SESSION_NOT_SERIALIZABLE, FST_SESSION_RESERVED_KEY, before anything is written;
    * FST_SESSION_STORE
    */
@@ -86,7 +86,7 @@ export class Saver {
     return await this.#saveNow(state, request, reply, deadline.left)
   }
 
-  /** Lets the next save of the request, and the end of its response, wait for this one. */
+  /** Makes the next save of the request, and the end of its response, wait for this one. */
   #track (state: SessionState, saving: MaybePromise<string[]>): MaybePromise<string[]> {
     if (!(saving instanceof Promise)) return saving
     const saved = saving.then(() => {}, () => {}).then(() => {
@@ -124,11 +124,11 @@ export class Saver {
       isLate: plan.isLate,
       request,
       newId: randomId,
-      // Serialized now: the app may change the session while what was destroyed ends.
+      // Serialized now: the app may change the session while earlier sessions are being ended.
       text: checkNow(state, plan),
       seals: this.sealsFor(plan.format)
     }
-    // When the time is up the plan has failed, whatever its last call still does: what it was to do is for the next one.
+    // A timeout fails the whole plan, even if its last call still succeeds. The next save does the work again.
     const deadline = new Deadline(seconds)
     return deadline.bound(async () => await keeper.carryOut(order, deadline)).catch((error: unknown) => {
       keeper.giveUp(order.session)
@@ -136,7 +136,7 @@ export class Saver {
     })
   }
 
-  /** The same where the cookie is all there is. */
+  /** Carries out a plan that concerns only the cookie. */
   #seal (state: SessionState, plan: Plan): MaybePromise<Outcome> {
     if (plan.action === 'nothing') return { became: 'done' }
     if (plan.isLate) return { became: 'late' }
@@ -147,7 +147,7 @@ export class Saver {
       ({ became: 'saved', id, token, kept: { text, idle, stored: false, entryUntil: undefined, raw: undefined }, hasDropped: false }))
   }
 
-  /** Seals for the cookies of one response, which must fit into them; outside a response there is no limit. */
+  /** Seals sessions for one response, within the size limit of its cookies. Outside a response there is no limit. */
   sealsFor (format: CookieFormat, isResponse = true): Seals {
     const seal = ({ id, createdAt, binding }: Subject, { text, idle }: Content, place: Place): MaybePromise<string> =>
       this.#sealer.seal({ id, createdAt, idle, binding, text: place.stored ? EMPTY : text, ...place })

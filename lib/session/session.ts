@@ -4,13 +4,13 @@ import { reservedKeyError, reservedKeys, serialize } from '../json.js'
 import type { SessionState } from './state.js'
 
 /**
- * `request.session`. Its own keys are the data; the members stand on a prototype that inherits from nothing,
- * so that `toString`, `constructor` and `__proto__` are keys like any other.
+ * `request.session`. Its own keys are the data. Its members are on a prototype that inherits from nothing,
+ * so `toString`, `constructor` and `__proto__` are ordinary keys.
  */
 export class Session {
   readonly #state: SessionState
 
-  // Copied key by key: giving the parsed object another prototype in place costs more than parsing it.
+  // Copied key by key: changing the prototype of the parsed object takes longer than parsing it.
   private constructor (state: SessionState, data: object) {
     this.#state = state
     const from = data as Record<string, unknown>
@@ -18,13 +18,13 @@ export class Session {
     for (const key of Object.keys(from)) to[key] = from[key]
   }
 
-  /** Gives a state its session, with freshly parsed data, which is the session's from here on. */
+  /** Creates the session of a state. @param data freshly parsed: the session takes it over */
   static open (state: SessionState, data: object): SessionState {
     state.session = new Session(state, data)
     return state
   }
 
-  /** Gives a session that is in use other data, from JSON. */
+  /** Replaces the data of a session that is in use. @param text JSON */
   static refill (state: SessionState, text: string): void {
     wipe(state.session as Session)
     Object.assign(state.session, JSON.parse(text))
@@ -96,7 +96,7 @@ function wipe (session: Session): void {
   for (const key of Object.keys(session)) Reflect.deleteProperty(session, key)
 }
 
-// Each member becomes an accessor, so that assigning to it is refused like `set` is, not done in silence.
+// Each member becomes an accessor, so that assigning to it throws, as `set` does.
 Object.setPrototypeOf(Session.prototype, null)
 delete (Session.prototype as { constructor?: unknown }).constructor
 for (const name of reservedKeys) {

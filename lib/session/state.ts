@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import type { ResponseCookieOptions, SessionInfo, SessionReason } from '../../types/index.js'
 import { overrideAttributes } from '../cookie/attributes.js'
 import type { CookieAttributes } from '../cookie/attributes.js'
@@ -10,39 +11,39 @@ import { randomId } from '../seal/random.js'
 import type { Sealed, Subject } from '../store/order.js'
 import type { Facts, Status } from './policy.js'
 
-/** How exact the time is at which a listed session was seen last, in milliseconds: a read within it writes nothing. */
+/** The resolution of `lastSeenAt`, in milliseconds. A read within this time writes nothing. */
 const SEEN_AFTER = 600_000
 
-/** What a request brought. It never changes. */
+/** The session cookies of a request, and what they contain. It never changes. */
 export interface Arrival {
-  /** Which cookies of ours the client holds: bit 0 is the name itself, bit n is chunk n */
+  /** Which session cookies the client has: bit 0 is the name itself, bit n is chunk n */
   readonly parts: number
-  /** Whether what came was rejected for good, so that it is to be cleared */
+  /** Whether the cookies were rejected for good and should be cleared */
   readonly isRejected: boolean
   /** Why the session starts empty, `null` for one that was loaded */
   readonly reason: SessionReason | null
-  /** The session that came, if one did */
+  /** The session that was loaded, if there is one */
   readonly session: Identity | undefined
-  /** The session that came without the proof that it needs: nothing is saved over it, but the app may end it */
+  /** A session that opened without the proof that it needs. Nothing is saved over it, but the app may end it */
   readonly unproven?: Identity | undefined
 }
 
-/** A session as it was loaded or saved last, and whether its cookie is to be sealed anew. */
+/** A session as it was last loaded or saved, and whether its cookie is stale. */
 export interface SealedSession extends Sealed {
-  /** Whether it was sealed with an older secret, or its cookie lags behind its entry */
+  /** Whether its cookie was sealed with an older secret, or is older than its entry */
   readonly isStale: boolean
 }
 
-/** One session under one id. A request may go through several, by `regenerate()` and `destroy()`. */
+/** One session under one id. `regenerate()` and `destroy()` give a request another one. */
 export class Identity {
   readonly createdAt: number
-  /** How it came to be */
+  /** How it was created */
   readonly origin: 'cookie' | 'new' | 'regenerate' | 'destroy'
   idle: Idle
-  /** The device that it is bound to, if it is */
+  /** The device that it is bound to, if any */
   binding: Binding | undefined
   standing: Facts['standing'] = 'live'
-  /** How it was loaded or saved last; `undefined` for one that was never sealed, and so exists in this request alone */
+  /** The session as it was last loaded or saved; `undefined` if it was never sealed, and exists only in this request */
   kept: SealedSession | undefined
   #id: string
 
@@ -54,63 +55,65 @@ export class Identity {
     this.idle = kept?.idle
   }
 
-  /** Drawn when it is first asked for: most new sessions stay empty and need none. */
+  /** Generated on first use: most new sessions stay empty and need none. */
   get id (): string {
     if (this.#id === '') this.#id = randomId()
     return this.#id
   }
 
-  /** Takes note that it was saved under another id. */
+  /** Set when the session was saved under another id. */
   set id (id: string) {
     this.#id = id
   }
 
-  /** What it is at this moment. */
+  /** A copy of its present state. */
   snapshot (): Subject {
     const { id, createdAt, idle, kept, binding } = this
     return { id, createdAt, idle, kept, binding }
   }
 }
 
-/** A session that another one took the place of, in the same request. */
+/** A session that another one has replaced in the same request. */
 export interface Past {
   readonly session: Identity
   readonly by: 'destroy' | 'regenerate'
-  /** What `regenerate(keep)` kept of it */
+  /** What `regenerate(keep)` kept from it */
   readonly left: ReadonlyArray<readonly [key: string, value: unknown]>
-  /** Whether nobody can say if it has ended: it was not loaded, or a save has failed that was to end it */
+  /** Whether it is unknown if it has ended: it was not loaded, or the save that should have ended it has failed */
   readonly wasTried: boolean
 }
 
 /** The session of one request: everything about it that is not its data. */
 export class SessionState {
-  /** `request.session`, which puts itself here */
+  /** `request.session`; set by `Session.open` */
   session!: object
   readonly arrival: Arrival
-  /** Who the session is by now */
+  /** The present session */
   current: Identity
   status: Status = 'unmodified'
-  /** The sessions that it was before, until they have ended */
+  /** The sessions that it has replaced, until they have ended */
   past: readonly Past[] = []
-  /** Cookies of ours that the client holds, as far as this response has told it */
+  /** Which session cookies the client has once it has received this response */
   parts: number
-  /** Whose they are: `newer` where another request has ended the session, and may have given the client another one */
+  /** Whose cookies these are. `newer`: another request has ended the session and may have set the cookie of a new one */
   holds: 'own' | 'rejected' | 'other' | 'newer'
   /** Whether this response has set a cookie of the current session */
   isSet = false
-  /** Cookie attributes of this response, where they differ from the registered ones */
+  /** Cookie attributes of this response, if they differ from the registered ones */
   attributes: CookieAttributes | undefined
-  /** Whether the app has asked for it; until then it takes no part in the response */
+  /** The response, from the plugin's hook on. Its `close` event releases the signals of the session */
+  response: ServerResponse | undefined
+  /** Whether the app has read `request.session`. Until then the session does not affect the response */
   isRead = false
-  /** Why the last save has failed, which the app knows already */
+  /** The error of the last save, which the app has already received */
   failure: Error | undefined
-  /** Why the save at the end of the request has failed, which the app's error handler knows */
+  /** The error of the save at the end of the request, which the app's error handler has received */
   endFailure: Error | undefined
-  /** The data that the app knows to be unsaved, as JSON: by an error, or by a warning */
+  /** The unsaved data, as JSON, that an error or a warning has already reported */
   toldText: string | undefined
-  /** The save under way, which never rejects */
+  /** The save that is under way; never rejects */
   saving: Promise<void> | undefined
-  /** Called when the session is used after its response has ended, until when it is `undefined` */
+  /** Called when the session is used after its response has ended; `undefined` before that */
   onLateUse: (() => void) | undefined
   readonly #config: SessionConfig
   readonly #times: Lifetimes
@@ -135,14 +138,14 @@ export class SessionState {
     return this.current.origin !== 'cookie'
   }
 
-  /** Whether its cookie is to be sealed anew though nothing changed. */
+  /** Whether its cookie needs renewal although nothing has changed. */
   get isDue (): boolean {
     const { origin, kept } = this.current
     if (kept === undefined || origin !== 'cookie') return false
     return kept.isStale || (this.#config.rolling && this.#times.now() > (kept.sealedAt + kept.expiresAt) / 2)
   }
 
-  /** Whether its entry is to be written anew, so that it says when the session was seen last. */
+  /** Whether its entry must be written again to update `lastSeenAt`. */
   get isUnseen (): boolean {
     const { idle, kept } = this.current
     if (kept?.seenAt === undefined || !this.#config.rolling) return false
@@ -158,14 +161,14 @@ export class SessionState {
     return this.current.origin === 'destroy' && Object.keys(this.session).length === 0
   }
 
-  /** The data as it is on the client or in the store, in JSON: what changes are measured against. */
+  /** The data in the cookie or the store, as JSON. A session has changed if its data differs from it. */
   get savedText (): string {
     return this.current.kept?.text ?? EMPTY
   }
 
   /**
-   * The data as JSON without the checks; `undefined` where it has none, which differs from any string. What JSON drops would pass
-   * for unchanged data, so that is looked for here; changed data is checked when it is saved.
+   * The data as JSON, without the checks; `undefined` if it cannot be serialized, which counts as a change. JSON drops functions
+   * silently, so data that looks unchanged is searched for them here. Changed data is checked when it is saved.
    */
   text (): string | undefined {
     try {
@@ -176,7 +179,7 @@ export class SessionState {
     }
   }
 
-  /** What there is to decide by. */
+  /** The facts that `decide` needs. */
   facts (text: string | undefined): Facts {
     return {
       status: this.status,
@@ -193,15 +196,15 @@ export class SessionState {
     if (this.status === 'unmodified') this.status = 'touched'
   }
 
-  /** Another session from here on: a new id and creation time, nothing saved yet. */
+  /** Replaces the session by a new one, which has a new id and creation time and is not saved yet. */
   replace (by: Past['by'], left: Past['left'] = []): void {
     this.onLateUse?.()
     const { current } = this
     const ended = current.standing === 'unproven' ? this.arrival.unproven! : current
-    // A session that was never sealed exists in this request alone. One that is being saved may be sealed by then.
+    // A session that was never sealed exists only in this request. One that is being saved may be sealed in a moment.
     if (ended.kept !== undefined || this.saving !== undefined) this.past = [...this.past, { session: ended, by, left, wasTried: current.standing === 'unread' }]
     this.current = new Identity(by, this.#times.now())
-    // Data that goes on stays bound: a thief who may act for a while must not leave with an unbound session.
+    // Kept data stays bound: otherwise a thief could get an unbound session while a stolen proof lasts.
     if (left.length > 0) this.current.binding = current.binding
     this.status = by === 'destroy' ? 'destroyed' : 'regenerated'
     if (this.holds === 'own') this.holds = 'other'

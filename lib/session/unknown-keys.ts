@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 
-/** Not a coincidence: in a rolling deploy, or after a rotation, cookies that open come in between. */
+/** Too many to be a coincidence: in a rolling deploy, or after a rotation, some cookies in between would open. */
 const SUSPICIOUS = 20
 
 /**

@@ -2,14 +2,14 @@ import { inspect } from 'node:util'
 import { Session } from './session.js'
 import type { Identity, SessionState } from './state.js'
 
-/** The members of a session that say how it ends, and need to know nothing of it. */
+/** The members that end a session without reading its data. */
 const ENDS: ReadonlySet<unknown> = new Set(['destroy', 'delete'])
 
 /**
- * Stands for a session that could not be loaded. It can be destroyed: a logout clears the cookie, store or no store. Whatever
- * else is done with it throws the error, so that an outage never looks like an empty session. This is the one place for a Proxy:
- * only it sees a key that nobody has declared.
- * @param others sessions of other cookies of the name, which end with it
+ * Opens a session that could not be loaded. It can be destroyed, so that a logout clears the cookie even during an outage.
+ * Any other use throws the error, so that an outage never looks like an empty session. This is the only Proxy: nothing else
+ * can intercept keys that are not declared.
+ * @param others the sessions of other cookies of the same name, which are destroyed with it
  */
 export function openUnread (state: SessionState, others: readonly Identity[], error: unknown): SessionState {
   const thrown = error instanceof Error ? error : new Error(String(error))
@@ -19,7 +19,7 @@ export function openUnread (state: SessionState, others: readonly Identity[], er
     state.past = others.map(session => ({ session, by: 'destroy', left: [], wasTried: true }))
     state.replace('destroy')
   }
-  // Its inspection does not go through the Proxy, so that console.log works.
+  // util.inspect bypasses the Proxy, so console.log works.
   const target = { [inspect.custom]: () => 'Session (could not be loaded)' }
   state.session = new Proxy(target, {
     get: (_target, key) => ENDS.has(key) ? destroy : fail(),

@@ -4,25 +4,25 @@ import { invalid, refused } from '../options/checks.js'
 import { asUnavailable, unavailable } from './deadline.js'
 import type { Deadline } from './deadline.js'
 
-/** @throws FST_SESSION_INVALID_OPTION where a value does not have the methods of a store */
+/** @throws FST_SESSION_INVALID_OPTION if a value lacks the methods of a store */
 export function parseStore<Store extends object> (option: string, store: Store, methods: readonly string[]): Store {
   const missing = methods.filter(name => typeof (Object(store) as Record<string, unknown>)[name] !== 'function')
   if (missing.length > 0) throw invalid(option, `an object with the methods ${methods.join(', ')}`, store)
   if ((store as { opts?: { emitErrors?: boolean } }).opts?.emitErrors === false) {
-    throw refused(option, 'a Keyv with emitErrors: false hides its failures, and an outage would log everybody out')
+    throw refused(option, 'a Keyv with emitErrors: false hides its failures, so an outage would log everybody out')
   }
   return store
 }
 
 export const STORE_METHODS: readonly string[] = ['get', 'set', 'delete']
 
-/** Keyv's `getRaw` and `getManyRaw`, which do not hide the failures of its adapter as its `get` and `getMany` do. */
+/** Keyv's `getRaw` and `getManyRaw`. Unlike its `get` and `getMany`, they do not hide failures of the adapter. */
 interface Raw {
   getRaw? (id: string): Promise<{ value?: unknown } | null | undefined>
   getManyRaw? (ids: string[]): Promise<Array<{ value?: unknown } | null | undefined>>
 }
 
-/** An entry of a user, as the store has it. */
+/** An entry of a user, as the store returns it. */
 export interface FoundEntry {
   readonly id: string
   readonly value: string
@@ -30,26 +30,26 @@ export interface FoundEntry {
   readonly expiresAt: number
 }
 
-/** Whether a store can find the entries of a user. Such a store also tells whether `delete` and `touch` have met an entry. */
+/** Whether a store can find the entries of a user. Its `delete` and `touch` then also return whether there was an entry. */
 export function canFind (store: SessionStore): store is SessionStore & Required<Pick<SessionStore, 'find'>> {
   return typeof store.find === 'function'
 }
 
-/** Stands for a value that is there and cannot be decoded; it is no session. */
+/** Returned for an entry that cannot be decoded. It is not a valid session. */
 const UNDECODABLE = 'null'
 
-/** What a store has answered, as a string; `undefined` where there is nothing. */
+/** The value that a store has returned, as a string; `undefined` if there is none. */
 function asText (value: unknown): string | undefined {
   if (value === undefined || value === null) return undefined
   if (typeof value === 'string') return value
   return value instanceof Uint8Array ? Buffer.from(value).toString() : JSON.stringify(value)
 }
 
-/** Calls a store by the contract of `SessionStore`: each call has its answer, or rejects with FST_SESSION_STORE. */
+/** Calls a store and holds it to the contract of `SessionStore`. Each call returns its result or rejects with FST_SESSION_STORE. */
 export class StoreClient {
   readonly canTouch: boolean
   readonly canReplace: boolean
-  /** Whether the store can find the entries of a user, and `delete` tells whether there was an entry */
+  /** Whether the store can find the entries of a user, and its `delete` returns whether there was an entry */
   readonly canFind: boolean
   readonly #store: SessionStore & Raw
   readonly #reports: Reports | undefined
@@ -62,7 +62,7 @@ export class StoreClient {
     this.#reports = Reports.of(store)
   }
 
-  /** The value of an id as a string, `undefined` where there is none. Some stores parse JSON themselves. */
+  /** Returns the value of an id as a string, or `undefined` if there is none. Some stores parse JSON themselves. */
   async get (id: string, deadline?: Deadline): Promise<string | undefined> {
     const store = this.#store
     try {
@@ -71,13 +71,13 @@ export class StoreClient {
         : await store.get(id)
       ))
     } catch (error) {
-      // The store works, but this entry is not JSON. The error is not kept: its message would show a piece of the entry.
+      // The store works, but this entry is not JSON. The error is dropped, because its message contains a part of the entry.
       if (((error as Error).cause as Error | undefined)?.name === 'SyntaxError') return UNDECODABLE
       throw error
     }
   }
 
-  /** The values of several ids, in one call where the store has one for it. */
+  /** Returns the values of several ids, with one call if the store has `getMany`. */
   async getMany (ids: string[], deadline?: Deadline): Promise<Array<string | undefined>> {
     const store = this.#store
     if (typeof store.getMany !== 'function') return await Promise.all(ids.map(async id => await this.get(id, deadline)))
@@ -90,27 +90,27 @@ export class StoreClient {
     })
   }
 
-  /** @param user whose the entry is; without one it is nobody's */
+  /** @param user the user that the entry belongs to, if any */
   async set (id: string, value: string, ttlMs: number, deadline?: Deadline, user?: string): Promise<void> {
     await this.#call('set', deadline, async () => {
       const answer = await (user === undefined ? this.#store.set(id, value, ttlMs) : this.#store.set(id, value, ttlMs, user))
-      // Keyv's sign of a failure
-      if (answer === false) throw new Error('the store answered false')
+      // Keyv returns false when it fails.
+      if (answer === false) throw new Error('the store returned false')
     })
   }
 
-  /** Whether there was an entry; `true` also where the store does not tell. */
+  /** Returns whether there was an entry; `true` if the store does not say. */
   async delete (id: string, deadline?: Deadline): Promise<boolean> {
     const answer = await this.#call('delete', deadline, async () => {
       const answer = await this.#store.delete(id)
-      // Who has ended a session depends on the answer.
-      if (this.canFind && typeof answer !== 'boolean' && typeof answer !== 'number') throw new Error('a store with find must return from delete whether there was an entry')
+      // The result decides which request has ended the session.
+      if (this.canFind && typeof answer !== 'boolean' && typeof answer !== 'number') throw new Error('delete of a store with find must return whether there was an entry')
       return answer
     })
     return !this.canFind || answer === true || (typeof answer === 'number' && answer > 0)
   }
 
-  /** The entries of a user. Only where `canFind`. */
+  /** Returns the entries of a user. Only if `canFind`. */
   async find (user: string, deadline?: Deadline): Promise<readonly FoundEntry[]> {
     return await this.#call('find', deadline, async () => {
       const found: unknown = await this.#store.find!(user)
@@ -119,13 +119,13 @@ export class StoreClient {
     })
   }
 
-  /** Whether there was an entry; `true` also where the store does not tell. Only where `canTouch`. */
+  /** Returns whether there was an entry; `true` if the store does not say. Only if `canTouch`. */
   async touch (id: string, ttlMs: number, deadline?: Deadline): Promise<boolean> {
     const answer = await this.#call('touch', deadline, async () => await this.#store.touch!(id, ttlMs))
     return answer !== false && answer !== 0
   }
 
-  /** Whether the entry still was `previous`. Only where `canReplace`. */
+  /** Returns whether the entry still had the value `previous`. Only if `canReplace`. */
   async replace (id: string, previous: string, value: string, ttlMs: number, deadline?: Deadline, user?: string): Promise<boolean> {
     const answer: unknown = await this.#call('replace', deadline, async () => await (user === undefined
       ? this.#store.replace!(id, previous, value, ttlMs)
@@ -148,18 +148,18 @@ export class StoreClient {
 interface Call { error?: unknown, hasEnded?: true }
 
 /**
- * The errors that a store emits. Keyv reports failures so, and answers as if there were no entry. An error that is emitted while
- * a call runs, in the call's own chain of promises, belongs to that call alone. One from elsewhere (a connection that broke) makes
- * any answer doubtful that might hide it.
+ * The errors that a store emits. Keyv emits its failures and returns as if there were no entry. An error that is emitted in the
+ * async context of a call belongs to that call alone. An error from elsewhere, such as a broken connection, may concern any call
+ * that is under way.
  */
 class Reports {
   static readonly #known = new WeakMap<object, Reports>()
   readonly #calls = new AsyncLocalStorage<Call>()
-  /** How many errors came from elsewhere, and the last of them */
+  /** The number of errors from elsewhere, and the last of them */
   #strays = 0
   #last: unknown
 
-  /** One listener for each store, however many use it; none for a store that emits nothing. */
+  /** Adds one listener to each store, however many apps use it, and none to a store that emits no events. */
   static of (store: object): Reports | undefined {
     const { on } = store as { on? (event: 'error', listener: (error: unknown) => void): unknown }
     if (typeof on !== 'function') return undefined
@@ -173,7 +173,7 @@ class Reports {
 
   #note (error: unknown): void {
     const call = this.#calls.getStore()
-    // A connection that a call has opened keeps its context: what it emits later is of no call.
+    // A connection that a call has opened keeps the call's context. Errors that it emits later belong to no call.
     if (call === undefined || call.hasEnded) {
       this.#strays++
       this.#last = error
@@ -196,13 +196,13 @@ class Reports {
       call.hasEnded = true
     }
     const error = call.error ?? stray()
-    // An entry that was found proves that the call did not fail.
+    // If all entries were found, the call did not fail.
     if (error !== undefined && !isAllThere(name, answer)) throw unavailable(name, 'failed', error)
     return answer
   }
 }
 
-/** Whether a call for entries has found all of them. */
+/** Whether a `get` or `getMany` has found all its entries. */
 function isAllThere (name: string, answer: unknown): boolean {
   if (name === 'get') return answer !== undefined && answer !== null
   return name === 'getMany' && (answer as unknown[]).every(value => value !== undefined)

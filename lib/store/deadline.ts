@@ -1,12 +1,12 @@
 import { errors } from '../errors.js'
 
-/** How long one load or one save may wait for stores, in all. */
+/** Limits the total time that one load or one save may wait for stores. */
 export class Deadline {
-  /** Whether the time is up: the request has its error, and no further call is made for it */
+  /** Whether the time is up. The request has failed by then, and makes no further calls */
   isOver = false
-  /** What is waited for at the moment */
+  /** The call that is under way */
   #call = ''
-  /** Why that may not answer, where it is known */
+  /** Returns why that call may not return, if it is known */
   #known: (() => unknown) | undefined
   readonly #seconds: number
   readonly #endsAt: number
@@ -25,14 +25,14 @@ export class Deadline {
     })
   }
 
-  /** Seconds that are left. */
+  /** The seconds that are left. */
   get left (): number {
     return Math.max(this.#endsAt - performance.now(), 0) / 1000
   }
 
   /**
-   * The answer of work that may take the whole time. Work that is given up goes on by itself until its call ends: a call to a
-   * store cannot be taken back.
+   * Returns the result of work that must end in time. After a timeout, the work goes on until its present call ends, because a
+   * call to a store cannot be cancelled.
    * @throws FST_SESSION_STORE when the time is up
    */
   async bound<T> (work: () => Promise<T>): Promise<T> {
@@ -44,7 +44,7 @@ export class Deadline {
   }
 
   /**
-   * Notes what is waited for from here on.
+   * Records the call that begins now.
    * @throws FST_SESSION_STORE when the time is up
    */
   next (call: string, known?: () => unknown): void {
@@ -58,12 +58,12 @@ export class Deadline {
   }
 }
 
-/** The error of a store. The cause's own message stays with the cause: it is for the log, this one may reach the client. */
+/** Creates the error of a store. It does not contain the cause's message, because it may reach the client; the log shows the cause. */
 export function unavailable (call: string, what: string, cause: unknown): Error {
   return new errors.FST_SESSION_STORE(call, what, { cause })
 }
 
-/** What was thrown, as FST_SESSION_STORE. */
+/** Wraps a thrown error in FST_SESSION_STORE, unless it is one. */
 export function asUnavailable (call: string, error: unknown): Error {
   return error instanceof errors.FST_SESSION_STORE ? error : unavailable(call, 'failed', error)
 }

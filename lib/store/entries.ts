@@ -13,10 +13,10 @@ import type { Content } from './merge.js'
 import { queueOf } from './write-queue.js'
 import type { WriteQueue } from './write-queue.js'
 
-/** How long a request waits at most before it tries again to replace an entry that others keep changing, in milliseconds. */
+/** The longest pause between two attempts to replace an entry that other requests keep changing, in milliseconds. */
 const MAX_PAUSE = 64
 
-/** What is written over an entry. */
+/** What `update` has written. */
 export interface Written<Place> {
   readonly content: Content
   readonly raw: string
@@ -25,28 +25,28 @@ export interface Written<Place> {
   readonly wasEmptied: boolean
 }
 
-/** How the entries of one registration are written. */
+/** The format of the entries of one registration. */
 export interface EntryOptions {
-  /** Whether entries say when they were written */
+  /** Whether entries contain the time when they were written */
   readonly dated: boolean
-  /** Whose the entries are, in a store that is to find them; `undefined` where entries are nobody's */
+  /** Returns the user of an entry; `undefined` if the store does not list the sessions of users */
   readonly owner?: Owner | undefined
-  /** The name that entries carry, `undefined` for none */
+  /** The session name in each entry, `undefined` for none */
   readonly name?: string | undefined
 }
 
-/** A session, as far as its entry has to know it. */
+/** What an entry needs of a session. */
 type Filed = Pick<Subject, 'id' | 'createdAt' | 'binding'>
 
 /** An entry of a user. */
 export interface OwnEntry {
   readonly id: string
   readonly entry: Entry
-  /** When the store deletes it, in milliseconds since 1970 */
+  /** When the entry expires, in milliseconds since 1970 */
   readonly expiresAt: number
 }
 
-/** The entries of sessions in one store, each written by one request at a time. */
+/** The entries of sessions in one store. Within this process, one request at a time writes to an entry. */
 export class Entries {
   readonly #times: Lifetimes
   readonly #client: StoreClient
@@ -62,7 +62,7 @@ export class Entries {
     this.#queue = queueOf(store)
   }
 
-  /** The entries of a user that belong to sessions of this name. Only in a store that can find. */
+  /** Returns the entries of a user for sessions of this name. Only if the store has `find`. */
   async find (user: string, deadline: Deadline): Promise<OwnEntry[]> {
     const own: OwnEntry[] = []
     for (const { id, value, expiresAt } of await this.#client.find(user, deadline)) {
@@ -72,12 +72,12 @@ export class Entries {
     return own
   }
 
-  /** The entry of a session as the store has it. */
+  /** Returns the entry of a session, not decoded. */
   async get (id: string, deadline: Deadline): Promise<string | undefined> {
     return await this.#client.get(id, deadline)
   }
 
-  /** Writes a new entry. Whoever gives up waiting for it has to discard it. */
+  /** Writes a new entry. A caller that stops waiting for it must discard it. */
   async insert ({ id, createdAt, binding }: Filed, content: Content, deadline: Deadline): Promise<string> {
     const entry = { createdAt, isBound: binding !== undefined, ...content }
     const { owner, name } = this.#options
@@ -87,23 +87,23 @@ export class Entries {
     return raw
   }
 
-  /** Deletes an entry that no cookie was given for, after the writes that are under way, without making anybody wait. */
+  /** Deletes, in the background and after the writes that are under way, an entry for which no cookie was set. */
   discard (id: string): void {
     const deletion = this.#queue.turn(id, undefined, async () => { await this.#client.delete(id) })
-    // Where the store is away, the entry expires by itself.
+    // If the store is not available, the entry expires by itself.
     deletion.catch(() => undefined)
   }
 
-  /** Gives an entry its whole time again, without making anybody wait: the client did not get the cookie that can do without it. */
+  /** Restores, in the background, the full lifetime of an entry: the client did not receive the cookie that was to replace it. */
   #prolong (id: string, value: string, ttl: number): void {
     const prolonged = this.#queue.turn(id, undefined, async () => {
       if (await this.#client.get(id) === value) await this.#write(id, value, value, ttl)
     })
-    // Where the store is away, nothing can be done.
+    // If the store is not available, nothing can be done.
     prolonged.catch(() => undefined)
   }
 
-  /** Ends an entry. `false` if there was none. */
+  /** Deletes the entry of a session that ends. Returns `false` if there was none. */
   async end (id: string, deadline: Deadline): Promise<boolean> {
     return await this.#queue.turn(id, deadline, async () => {
       if (this.#client.canFind) return await this.#client.delete(id, deadline)
@@ -114,10 +114,13 @@ export class Entries {
     })
   }
 
-  /** Ends an entry whose data goes on elsewhere, so that only one of several requests does. `false` if another has ended it. */
+  /**
+   * Ends an entry whose data moves to another session. If several requests try, only one succeeds. Returns `false` if another
+   * request has ended it.
+   */
   async claim (id: string, known: string | undefined, deadline: Deadline): Promise<boolean> {
     const client = this.#client
-    // Of several deletions, the one that met the entry has ended it.
+    // If several requests delete the entry, only one of them is told that there was one.
     if (client.canFind) return await this.end(id, deadline)
     return await this.#queue.turn(id, deadline, async () => {
       for await (const raw of this.#attempts(id, known, deadline)) {
@@ -130,12 +133,12 @@ export class Entries {
   }
 
   /**
-   * Writes a session's content over its entry, merged with what other requests have made of it.
-   * @param base the content that the changes are measured against, and the entry as it was then
-   * @param sealedAt when the cookie was sealed of a session that has its data there: it may have no entry yet, and an entry that is
-   * older owes it nothing. `undefined` for a session that is in the store; without an entry, it has ended
-   * @param place decides, for the merged content, where it is kept and for how long (milliseconds) the entry stays
-   * @returns `undefined` where another request has ended the session
+   * Writes a session's content over its entry, merged with the changes of other requests.
+   * @param base the content before the changes, and the entry at that time
+   * @param sealedAt for a session whose data is in its cookie: when the cookie was sealed. The session may have no entry, and an
+   * older entry is ignored. `undefined` for a session in the store, which has ended if it has no entry
+   * @param place decides, for the merged content, where it is kept and how long the entry lives (in milliseconds)
+   * @returns `undefined` if another request has ended the session
    */
   async update<Place extends { ttl?: number | undefined } | undefined> (
     { id, createdAt, binding }: Filed, base: Content & { raw: string | undefined }, ours: Content, sealedAt: number | undefined,
@@ -154,7 +157,7 @@ export class Entries {
         const value = isEmpty ? EMPTIED : encodeEntry({ ...entry, name, writtenAt: placed?.ttl === undefined ? this.#now : undefined })
         const ttl = isEmpty ? MARK_TTL : placed?.ttl ?? this.#ttl(entry)
         const written = { content, raw: value, place: placed, wasEmptied: raw === EMPTIED }
-        // An entry that goes soon, and holds all of this, is left alone.
+        // An entry that expires soon and already has this value is left alone.
         if (placed?.ttl !== undefined && raw === value) return written
         const wasWritten = await this.#write(id, raw, value, ttl, deadline, user).catch((error: unknown) => {
           if (placed?.ttl !== undefined) this.#prolong(id, value, this.#ttl(entry))
@@ -167,7 +170,7 @@ export class Entries {
     })
   }
 
-  /** Writes over an entry that is known. `false` if it has changed, `undefined` if it is not there any more. */
+  /** Writes over a known entry. Returns `false` if it has changed, `undefined` if it no longer exists. */
   async #write (id: string, raw: string | undefined, value: string, ttl: number, deadline?: Deadline, user?: string): Promise<boolean | undefined> {
     const client = this.#client
     if (raw !== undefined && client.canReplace) return await client.replace(id, raw, value, ttl, deadline, user)
@@ -176,7 +179,7 @@ export class Entries {
     return true
   }
 
-  /** The entry to write over, again and again: first as it is known, where the store will notice that it has changed since. */
+  /** Yields the entry to write over, once for each attempt. The first is the known entry if `replace` can detect a later change. */
   async * #attempts (id: string, known: string | undefined, deadline: Deadline): AsyncGenerator<string | undefined> {
     yield this.#client.canReplace && known !== undefined ? known : await this.#client.get(id, deadline)
     for (let pause = 1; !deadline.isOver; pause = Math.min(2 * pause, MAX_PAUSE)) {
@@ -185,24 +188,24 @@ export class Entries {
     }
   }
 
-  /** When an entry is written, if entries say so; a whole number of milliseconds. */
+  /** The time to write into an entry, in whole milliseconds; `undefined` if entries have none. */
   get #now (): number | undefined {
     const { dated, owner } = this.#options
     if (!dated) return undefined
     const now = Math.ceil(this.#times.now())
     if (owner === undefined) return now
-    // Each entry later than the one before it: of the sessions of a user, one was used least recently.
+    // Strictly increasing, so that one of a user's sessions is always the least recently used.
     this.#written = Math.max(this.#written + 1, now)
     return this.#written
   }
 
-  /** Milliseconds. Stores take 0 for "never". */
+  /** In milliseconds. Never 0, because for stores it means "never expires". */
   #ttl (times: Times): number {
     return Math.max(1, Math.ceil(this.#times.remaining(times)))
   }
 }
 
-/** What an entry holds, `undefined` where there is none that counts, `over` for a session that has ended. */
+/** The content of an entry; `undefined` if there is none that counts, `over` if the session has ended. */
 function read (raw: string | undefined, base: Content, sealedAt: number | undefined): Content | 'over' | undefined {
   const entry: Entry | string | undefined = raw === undefined ? undefined : decodeEntry(raw)
   if (entry === 'emptied') return { text: EMPTY, idle: base.idle }

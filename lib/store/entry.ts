@@ -1,37 +1,37 @@
 import type { Idle } from '../lifetimes.js'
 
-/** What the store holds for a session. */
+/** The entry of a session in the store. */
 export interface Entry {
   /** Milliseconds since 1970 */
   readonly createdAt: number
-  /** The session's own idle timeout; the cookie may not know of it yet */
+  /** The session's own idle timeout, which may be newer than the one in the cookie */
   readonly idle: Idle
   /** The data as JSON */
   readonly text: string
   /**
-   * When the entry was written, in milliseconds since 1970. It is there with `storage: 'overflow'`, where it outweighs cookies that
-   * were sealed earlier, and where sessions are listed, as the time when the session was last seen
+   * When the entry was written, in milliseconds since 1970. With `storage: 'overflow'`, the entry takes precedence over cookies that
+   * were sealed earlier. If sessions are listed, this is when the session was last seen
    */
   readonly writtenAt?: number | undefined
-  /** The session's name, where sessions are listed and it is not `session`: several named sessions may share one store */
+  /** The session's name, if sessions are listed and it is not `session`. Several named sessions may share one store */
   readonly name?: string | undefined
-  /** Whether the session is bound to a device, for lists. What binds it is sealed in its cookie */
+  /** Whether the session is bound to a device; only for lists. The binding itself is sealed in the cookie */
   readonly isBound?: boolean | undefined
 }
 
 /**
- * Says that a session has ended, for the moment until its entry is deleted. Whoever replaces an entry by it has ended the
- * session, and nobody else has.
+ * Marks a session as ended for the moment until its entry is deleted. Only the request that replaced the entry with this mark
+ * has ended the session.
  */
 export const ENDED = '{"v":1,"mark":"ended"}'
-/** Says that a session has lost its last key. It is no session, but another request that is under way may still add a key. */
+/** Marks a session whose last key was deleted. It cannot be loaded, but a request that is under way may still add a key. */
 export const EMPTIED = '{"v":1,"mark":"emptied"}'
-/** How long marks stay, in milliseconds. */
+/** How long marks live, in milliseconds. */
 export const MARK_TTL = 60_000
 
 const VERSION = 1
 
-/** The value to store. The data comes last, so that its text can be cut out as it is. */
+/** Encodes an entry. The data comes last, so that its JSON can be cut out unchanged. */
 export function encodeEntry ({ createdAt, idle, text, writtenAt, name, isBound }: Entry): string {
   const own = idle === undefined ? '' : `,"t":${idle}`
   const written = writtenAt === undefined ? '' : `,"w":${writtenAt}`
@@ -40,10 +40,10 @@ export function encodeEntry ({ createdAt, idle, text, writtenAt, name, isBound }
   return `{"v":${VERSION},"c":${createdAt}${own}${written}${named}${bound},"d":${text}}`
 }
 
-// What encodeEntry writes, up to the data.
+// Matches what encodeEntry writes, up to the data.
 const head = /^\{"v":1,"c":(\d+)(?:,"t":(false|[\d.e+-]+))?(?:,"w":(\d+))?(?:,"n":("(?:[^"\\]|\\.)*"))?(,"b":true)?,"d":(?=\{)/
 
-/** Reads an entry; `ended` and `emptied` for the marks, `invalid` for anything else. */
+/** Decodes an entry. Returns `ended` or `emptied` for the marks, and `invalid` for anything else. */
 export function decodeEntry (value: string): Entry | 'ended' | 'emptied' | 'invalid' {
   try {
     const parts = head.exec(value) ?? head.exec(value = rewrite(value))
@@ -69,7 +69,7 @@ function markOf (value: string): 'ended' | 'emptied' | 'invalid' {
   return value === EMPTIED ? 'emptied' : 'invalid'
 }
 
-/** The same entry in the order and spacing of `encodeEntry`: some stores parse JSON, and write it in their own way. */
+/** Restores the key order and spacing of `encodeEntry`, because some stores parse JSON and serialize it in their own way. */
 function rewrite (value: string): string {
   const { v, mark, c, t, w, n, b, d } = JSON.parse(value) as Record<string, unknown>
   return JSON.stringify({ v, mark, c, t, w, n, b, d })

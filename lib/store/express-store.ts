@@ -2,9 +2,9 @@ import type { ExpressStore, SessionStore } from '../../types/index.js'
 import { parseStore } from './client.js'
 
 /**
- * Makes a `SessionStore` of an express-session store: connect-redis, connect-pg-simple, MemoryStore and others.
- * An entry is `{ cookie, data }`; `cookie.expires`, `maxAge` and `originalMaxAge` tell the store how long it lives.
- * `touch` is used where the store has it. The same store gives the same `SessionStore` every time.
+ * Creates a `SessionStore` from an express-session store such as connect-redis, connect-pg-simple or MemoryStore.
+ * An entry is `{ cookie, data }`. `cookie.expires`, `maxAge` and `originalMaxAge` tell the store how long it lives.
+ * `touch` is used if the store has it. Returns the same `SessionStore` for the same store every time.
  *
  * @example
  * const store = fromExpressStore(new RedisStore({ client }))
@@ -35,7 +35,7 @@ export function fromExpressStore (store: ExpressStore): SessionStore {
   return adapted
 }
 
-/** One adapter for each store, so that all that use it see each other's writes. */
+/** One adapter for each store, so that all apps and scopes that use it share one write queue. */
 const adapters = new WeakMap<object, SessionStore>()
 
 function cookieFor (ttlMs: number): object {
@@ -45,14 +45,14 @@ function cookieFor (ttlMs: number): object {
 async function promised<T> (call: (done: (error?: unknown, answer?: T) => void) => unknown): Promise<T | undefined> {
   const [error, answer] = await new Promise<[error?: unknown, answer?: T | undefined]>((resolve, reject) => {
     const returned = call((...answers) => { resolve(answers) })
-    // A store may be async and fail without its callback.
+    // An async store may reject without calling its callback.
     Promise.resolve(returned).catch(reject)
   })
   if (error) throw error
   return answer
 }
 
-/** A store of files has no file for an id that it does not know. express-session sees no failure in that either. */
+/** A file store reports ENOENT for an unknown id. express-session ignores that error too. */
 function ignoreMissing (error: unknown): undefined {
   if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
 }

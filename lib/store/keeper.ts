@@ -17,19 +17,19 @@ import { Revocations } from './revocations.js'
 import { RevokedUsers, SessionLimit, StoredUsers } from './users.js'
 import type { Users } from './users.js'
 
-/** What a keeper takes of the sealer. */
+/** What a keeper needs from the sealer. */
 export interface Context {
   readonly times: Lifetimes
-  /** What the app's schema makes of data, `undefined` where it does not fit */
+  /** Returns data as the app's schema outputs it, or `undefined` if it does not match the schema */
   fit (data: object): object | undefined
 }
 
-/** How long the entry of a session that fits into its cookie again still counts, in milliseconds; and clocks may differ by as much. */
+/** How long the entry of a session that fits into its cookie again still counts, and how far clocks may differ; milliseconds. */
 const OVERLAP = 60_000
 
-/** Keeps sessions alongside their cookies: entries in the store, and the list of those that were revoked. */
+/** Keeps what a session has besides its cookie: its entry in the store, and its place on the list of revoked sessions. */
 export class Keeper {
-  /** The sessions of users, where `userOf` tells whose a session is */
+  /** The sessions of users, if `userOf` is set */
   readonly users: Users | undefined
   readonly #times: Lifetimes
   readonly #where: SessionConfig['storage']
@@ -61,12 +61,12 @@ export class Keeper {
     }
   }
 
-  /** `undefined` where the cookie is all there is, and nothing has to be waited for. */
+  /** Returns `undefined` without a store or a list: then sessions are synchronous and exist only in their cookies. */
   static for (config: SessionConfig, context: Context, endings: Endings): Keeper | undefined {
     return config.store === undefined && config.isRevoked === undefined ? undefined : new Keeper(config, context, endings)
   }
 
-  /** Looks up the session of a cookie that has opened. @throws FST_SESSION_STORE */
+  /** Looks up the session of a cookie that was unsealed. @throws FST_SESSION_STORE */
   async find (session: Subject & { kept: Sealed }, expiresAt: number, request: FastifyRequest | undefined, deadline: Deadline): Promise<Found> {
     const isStored = this.#hasEntry(session.kept)
     const raw = isStored ? await this.#entries!.get(session.id, deadline) : undefined
@@ -75,13 +75,13 @@ export class Keeper {
     if (await this.#revocations?.has(session, expiresAt, typeof content === 'object' ? content : undefined, request, deadline)) {
       return { ok: false, reason: 'revoked' }
     }
-    // An entry of before sessions were listed counts as never seen, so that it is written anew, as its user's.
+    // An entry from before sessions were listed counts as never seen, so it is written again and listed.
     if (typeof entry === 'object') return { ok: true, entry, raw, seenAt: this.#lists ? entry.writtenAt ?? 0 : undefined }
     if (!isStored) return { ok: true, entry: undefined, raw: undefined, seenAt: undefined }
     return { ok: false, reason: entry === 'invalid' ? 'invalid' : 'not-stored' }
   }
 
-  /** Seals a session outside a request, with an entry where it needs one. */
+  /** Seals a session outside a request, and writes an entry if it needs one. */
   async seal (session: Subject, content: Content, seals: Seals, deadline: Deadline): Promise<string> {
     const { token, place } = await this.#place(session, content, seals)
     if (place.stored) await this.#insert(session, content, deadline)
@@ -90,20 +90,20 @@ export class Keeper {
   }
 
   /**
-   * Takes back what was begun for a session that could not be saved: no cookie was given for its entry. To be called at once, so
-   * that the next try comes after it.
+   * Discards the entry of a new session that could not be saved, because no cookie was set for it. Must be called as soon as the
+   * save fails, so that the next attempt queues after it.
    */
   giveUp (session: Subject): void {
     if (this.#begun.has(session)) this.discard(session.id)
   }
 
-  /** Deletes the entry of a session that no cookie was given for. */
+  /** Deletes the entry of a session for which no cookie was set. */
   discard (id: string): void {
     this.#entries!.discard(id)
   }
 
   /**
-   * Carries out what a request asks for. What was destroyed ends first, whatever becomes of what was set after it.
+   * Carries out what a request asks for. Destroyed sessions end first, even if saving the new one fails.
    * @throws FST_SESSION_STORE, FST_SESSION_TOO_LARGE, FST_SESSION_NOT_SERIALIZABLE, FST_SESSION_RESERVED_KEY
    */
   async carryOut (order: Order, deadline: Deadline): Promise<Outcome> {
@@ -113,45 +113,55 @@ export class Keeper {
     let hasEnded = await this.#endAll(destroyed, deadline)
     if (action === 'save') {
       const text = order.text()
-      // With a list alone, nothing is filed under a user. A fault of `userOf` is to show now all the same, and not at the next read.
+      // With a list alone, entries have no user. Call `userOf` all the same, so that it throws now and not at the next read.
       if (!this.#lists) this.#owner?.(text)
-      if (session.kept === undefined && !isLate) return await this.#create(order, text, regenerated, deadline)
+      if (session.kept === undefined && !isLate) return await this.#create(order, text, regenerated, hasEnded, deadline)
       await this.#endAll(regenerated, deadline)
       return session.kept === undefined ? { became: 'late' } : await this.#update(order, session.kept, text, deadline)
     }
     hasEnded = await this.#endAll(regenerated, deadline) || hasEnded
     if (action === 'nothing') return { became: 'done' }
     if (session.kept !== undefined) return await this.#update(order, session.kept, EMPTY, deadline)
-    // Where another request had ended the session before, the client may hold the cookie of a newer one by now.
+    // If another request had already ended the session, the client may have the cookie of a newer one by now.
     if (!hasEnded) return { became: 'over' }
     return isLate ? { became: 'done' } : EMPTIED
   }
 
-  /** A session with a new id: it is sealed and written before what it was before ends. */
-  async #create (order: Order, text: string, past: Order['past'], deadline: Deadline): Promise<Outcome> {
+  /**
+   * Saves a session under a new id. It is sealed and written before the sessions that it replaces end.
+   * @param hasEnded whether this request has already ended a session that it replaces
+   */
+  async #create (order: Order, text: string, past: Order['past'], hasEnded: boolean, deadline: Deadline): Promise<Outcome> {
     const { session, carried, seals } = order
     const content = { text, idle: session.idle }
     const { token, place } = await this.#place(session, content, seals)
     const raw = place.stored ? await this.#insert(session, content, deadline) : undefined
-    if (carried.length === 0) await this.#endAll(past, deadline)
-    else if (!await this.#supersedeAll(past, session, order.request, deadline)) return await this.#createRest(order, text, place, deadline)
-    await this.#makeRoom(session, order.past, content, deadline)
+    if (carried.length === 0) hasEnded = await this.#endAll(past, deadline) || hasEnded
+    else if (await this.#supersedeAll(past, session, order.request, deadline)) hasEnded = true
+    else return await this.#createRest(order, text, place, deadline)
+    // Of several logins with one cookie, one takes the place of the session before. The others are sessions more.
+    await this.#makeRoom(session, hasEnded ? order.past : [], content, deadline)
     return this.#saved(session.id, content, place, token, raw)
   }
 
-  /** Ends what goes beyond the limit of a user's sessions, where a session has become the user's. */
-  async #makeRoom ({ id, kept }: Subject, past: Order['past'], { text }: Content, deadline: Deadline): Promise<void> {
-    if (this.#limit === undefined) return
+  /** Applies `maxSessions` when a session gains its user. */
+  async #makeRoom (session: Subject, past: Order['past'], content: Content, deadline: Deadline): Promise<void> {
+    const user = this.#gainedBy(session, past, content)
+    if (user === undefined) return
+    for (const ended of await this.#limit!.enforce(user, session.id, deadline)) this.#endings.announce(ended)
+  }
+
+  /** The user that has one session more, if there is a limit; `undefined` where the same user had a session in this browser before. */
+  #gainedBy ({ kept }: Subject, past: Order['past'], { text }: Content): string | undefined {
+    if (this.#limit === undefined) return undefined
     const user = this.#owner!(text)
     const earlier = [kept, ...past.map(({ session }) => session.kept)]
-    // The same user in the same browser: there is not one session more.
-    if (user === undefined || earlier.some(kept => kept !== undefined && this.#owner!(kept.text) === user)) return
-    for (const ended of await this.#limit.enforce(user, id, deadline)) this.#endings.announce(ended)
+    return user === undefined || earlier.some(kept => kept !== undefined && this.#owner!(kept.text) === user) ? undefined : user
   }
 
   /**
-   * Nothing of an ended session goes on: the session is made again of what is left. Where there is a list, its id is another one,
-   * since whoever ended the session before may have revoked its successor with it.
+   * Creates the session again without the keys that `regenerate(keep)` kept from a session that another request has ended. With a
+   * list, it gets another id, because that request may have revoked the successor too.
    */
   async #createRest (order: Order, text: string, place: Place, deadline: Deadline): Promise<Outcome> {
     if (place.stored) this.#entries!.discard(order.session.id)
@@ -159,7 +169,7 @@ export class Keeper {
     if (rest === EMPTY) return { became: 'dropped' }
     const session = { ...order.session, ...this.#revocations?.canRevoke && { id: order.newId() } }
     try {
-      const outcome = await this.#create({ ...order, session, carried: [] }, rest, [], deadline)
+      const outcome = await this.#create({ ...order, session, carried: [] }, rest, [], false, deadline)
       return { ...outcome, hasDropped: true } as Outcome
     } catch (error) {
       this.giveUp(session)
@@ -172,7 +182,7 @@ export class Keeper {
     return await this.#entries!.insert(session, content, deadline)
   }
 
-  /** A session that was kept before: it is looked up again, and merged with what other requests have made of it. */
+  /** Saves a session that was saved before. It is looked up again, and merged with the changes of other requests. */
   async #update (order: Order, kept: Sealed, text: string, deadline: Deadline): Promise<Outcome> {
     const { session, request, isLate, seals } = order
     const expiresAt = this.#times.now() + this.#times.idleTimeout(session.idle)
@@ -185,7 +195,10 @@ export class Keeper {
       const { token, place } = await this.#place(session, content, seals)
       if (!place.stored) return this.#saved(session.id, content, place, token, undefined)
     }
-    // A cookie that lags behind its entry is sealed anew by a read, which writes nothing: the entry is only looked up.
+    // If the others cannot be found, or userOf throws, nothing must have been saved.
+    const user = this.#gainedBy(session, order.past, content)
+    if (user !== undefined) await this.#entries!.find(user, deadline)
+    // A read renews a cookie that is older than its entry, and does not write to the store: the entry is only looked up.
     const isLagging = hasEntry && !kept.stored && text === kept.text
     const base = { ...kept, raw: hasEntry && !isLagging ? kept.raw : undefined }
     const written = await this.#entries!.update(session, base, content, hasEntry ? undefined : kept.sealedAt, async content => {
@@ -195,7 +208,7 @@ export class Keeper {
     }, deadline)
     if (written === undefined) return { became: 'gone' }
     if (written.place === undefined) return { became: 'empty', raw: written.raw }
-    // Its cookie was cleared when it was emptied, and cannot be set any more.
+    // The cookie was cleared when the session became empty, and it is too late to set it again.
     if (isLate && written.wasEmptied) return { became: 'late' }
     const { place, token } = written.place
     const stays = kept.stored && place.stored && !order.mustSeal && !written.wasEmptied
@@ -209,7 +222,7 @@ export class Keeper {
     return { became: 'saved', id, token, kept: { text, idle, ...place, raw, seenAt }, hasDropped: false }
   }
 
-  /** Where content is to be kept, and the token for its cookie. */
+  /** Decides where content is kept, and seals the token for the cookie. */
   async #place (session: Subject, content: Content, seals: Seals): Promise<{ place: Place, token: string }> {
     if (this.#where === 'store') return { place: STORED, token: await seals.seal(session, content, STORED) }
     const { kept } = session
@@ -227,27 +240,27 @@ export class Keeper {
     return kept.stored || (kept.entryUntil !== undefined && kept.entryUntil > this.#times.now())
   }
 
-  /** Ends sessions. Whether this request has ended any of them. */
+  /** Ends sessions. Returns whether this request has ended any of them. */
   async #endAll (past: Order['past'], deadline: Deadline): Promise<boolean> {
     let hasEnded = false
     for (const { session, wasTried } of past) hasEnded = await this.#end(session, wasTried, deadline) || wasTried || hasEnded
     return hasEnded
   }
 
-  /** Ends a session wherever it is. `false` if another request had ended it. */
+  /** Ends a session in the store and on the list. Returns `false` if another request had ended it. */
   async #end (session: Subject, isRetry: boolean, deadline: Deadline): Promise<boolean> {
-    // Where only large sessions have entries, another request may have made one since: it ends too.
+    // With `storage: 'overflow'`, another request may have written an entry since the session was loaded. It must end too.
     const wasStored = await this.#entries?.end(session.id, deadline) ?? false
     if (this.#revocations?.canRevoke) return await this.#revocations.end(session, isRetry, deadline) || wasStored
     return wasStored || !this.#hasEntry(session.kept)
   }
 
-  /** Ends sessions whose data goes on in another one. `false` if another request had ended one of them. */
+  /** Ends sessions whose data moves to another one. Returns `false` if another request had ended one of them. */
   async #supersedeAll (past: Order['past'], successor: Subject, request: FastifyRequest, deadline: Deadline): Promise<boolean> {
     let wereAlive = true
     for (const { session, wasTried } of past) {
       const wasAlive = await this.#supersede(session, successor, request, deadline)
-      // Who has ended it, this request or another one, cannot be told any more.
+      // It is impossible to tell whether an earlier attempt of this request or another request has ended it.
       if (!wasAlive && wasTried) throw unavailable('regenerate', 'was ended by half', undefined)
       wereAlive = wasAlive && wereAlive
     }

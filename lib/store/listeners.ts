@@ -1,24 +1,24 @@
-/** Hears the id of a session that was ended. */
+/** Called with the id of a session that was ended. */
 export type Ended = (id: string) => void
 
-/** One try to listen. */
+/** A connection that listens for ended sessions. */
 export interface Connection {
-  /** Resolves when it listens. Where it rejects, the connection is closed and another one is opened later */
+  /** Resolves when it listens. If it rejects, the connection is closed and another one is opened later */
   readonly ready: Promise<unknown>
   close (): unknown
 }
 
 /**
  * Opens a connection that listens.
- * @param troubled is called when something failed; the connection may recover by itself
- * @param lost is called when it listens no more, and never will
+ * @param troubled called on a failure from which the connection may recover by itself
+ * @param lost called when the connection has stopped listening for good
  */
 export type Open = (heard: Ended, troubled: () => void, lost: () => void) => Connection
 
-/** Milliseconds before another connection is opened for one that was lost */
+/** Milliseconds before a lost connection is replaced */
 const PAUSE = 1000
 
-/** Those who want to know which sessions end, on one connection, which is there as long as anybody listens. */
+/** All listeners of a store. They share one connection, which is open as long as there is a listener. */
 export class Listeners {
   readonly #all = new Set<{ ended: Ended }>()
   readonly #open: Open
@@ -28,7 +28,7 @@ export class Listeners {
     this.#open = open
   }
 
-  /** Resolves when it listens, or when the server turns out to be away: it listens then from when the server is back. */
+  /** Resolves when the connection listens. If the server is not available, it resolves too, and connects when the server is back. */
   async add (ended: Ended): Promise<() => Promise<void>> {
     const listener = { ended }
     this.#all.add(listener)
@@ -42,7 +42,7 @@ export class Listeners {
     }
   }
 
-  // What a listener throws is the app's own error: it must not break the connection, or keep the id from the others.
+  // In a microtask: an error of one listener must not break the connection, or keep the id from the other listeners.
   #tell (id: string): void {
     for (const { ended } of this.#all) queueMicrotask(() => { ended(id) })
   }

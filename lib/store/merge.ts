@@ -1,12 +1,12 @@
 import type { Idle } from '../lifetimes.js'
 
-/** What requests change of a session: its data as JSON, and its idle timeout. */
+/** The part of a session that requests can change: its data as JSON, and its idle timeout. */
 export interface Content {
   readonly text: string
   readonly idle: Idle
 }
 
-/** Their content with our changes since `base`: what we changed is as we left it, all else as they left it. */
+/** Applies our changes since `base` to their content. What we changed has our value, and everything else has theirs. */
 export function mergeContent (base: Content, ours: Content, theirs: Content): Content {
   return {
     text: base.text === theirs.text ? ours.text : merge(base.text, ours.text, theirs.text),
@@ -14,7 +14,7 @@ export function mergeContent (base: Content, ours: Content, theirs: Content): Co
   }
 }
 
-/** Their data with our changes: a key that we changed since `base` is as we left it, any other as they did. */
+/** Applies our changes since `base` to their data. A key that we changed has our value, and any other key has theirs. */
 export function merge (base: string, ours: string, theirs: string): string {
   const [was, mine, merged] = [dictionary(base), dictionary(ours), dictionary(theirs)]
   for (const key of new Set([...Object.keys(was), ...Object.keys(mine)])) {
@@ -25,14 +25,14 @@ export function merge (base: string, ours: string, theirs: string): string {
   return JSON.stringify(merged)
 }
 
-/** The data without some of its keys. */
+/** Removes keys from data. */
 export function without (text: string, keys: readonly string[]): string {
   const data = dictionary(text)
   for (const key of keys) Reflect.deleteProperty(data, key)
   return JSON.stringify(data)
 }
 
-// Without a prototype, so that __proto__ is a key like any other.
+// Without a prototype, so that __proto__ is an ordinary key.
 function dictionary (text: string): Record<string, unknown> {
   return Object.assign(Object.create(null) as object, JSON.parse(text) as object) as Record<string, unknown>
 }

@@ -5,55 +5,55 @@ import type { MaybePromise } from '../then.js'
 import type { Entry } from './entry.js'
 import type { Content } from './merge.js'
 
-/** Where a session's data is. */
+/** Where a session's data is kept. */
 export interface Place {
-  /** In the store, and not in the cookie */
+  /** Whether it is in the store instead of the cookie */
   readonly stored: boolean
-  /** Until when the store's entry counts for more than the data in the cookie; milliseconds since 1970 */
+  /** Until when the store's entry takes precedence over the data in the cookie; milliseconds since 1970 */
   readonly entryUntil: number | undefined
 }
 
-/** A session as it was loaded or saved last. */
+/** A session as it was last loaded or saved. */
 export interface Kept extends Content, Place {
-  /** Its entry, as the store returned it or was given it */
+  /** Its entry, as it was read from the store or written to it */
   readonly raw: string | undefined
-  /** When its entry was written, in milliseconds since 1970, where sessions are listed: that is when it was seen last */
+  /** If sessions are listed: when its entry was written, which is when it was last seen; milliseconds since 1970 */
   readonly seenAt?: number | undefined
 }
 
-/** The same, with the times of its cookie in milliseconds since 1970. */
+/** The same, with the times of its cookie, in milliseconds since 1970. */
 export interface Sealed extends Kept {
   readonly sealedAt: number
   /** When the seal expires */
   readonly expiresAt: number
 }
 
-/** A session, as far as its keeper has to know it. */
+/** What the keeper needs of a session. */
 export interface Subject extends Times {
   readonly id: string
-  /** `undefined` for a session that was never kept anywhere */
+  /** `undefined` for a session that was never sealed */
   readonly kept: Sealed | undefined
-  /** The device that it is bound to, if it is */
+  /** The device that it is bound to, if any */
   readonly binding?: Binding | undefined
 }
 
-/** A session that is to end. */
+/** A session to end. */
 export interface Ending {
   readonly session: Subject
   readonly by: 'destroy' | 'regenerate'
-  /** Whether this request has tried to end it before, and failed */
+  /** Whether an attempt of this request to end it may have failed halfway, or it could not be loaded */
   readonly wasTried: boolean
 }
 
-/** What is to be done for a session. */
+/** What to do for a session. */
 export interface Order {
   readonly action: 'nothing' | 'save' | 'clear'
   readonly session: Subject
-  /** The sessions that it was before, which end now */
+  /** The sessions that it replaces, which end now */
   readonly past: readonly Ending[]
-  /** The keys whose values `regenerate(keep)` has kept of a session of the past */
+  /** The keys whose values `regenerate(keep)` has kept from an earlier session */
   readonly carried: readonly string[]
-  /** Whether the cookie is to be sealed anew even where the store alone has changed */
+  /** Whether to seal the cookie again even if only the store has changed */
   readonly mustSeal: boolean
   /** Whether it is too late to set a cookie */
   readonly isLate: boolean
@@ -68,28 +68,28 @@ export interface Order {
 export interface Seals {
   /** @throws FST_SESSION_TOO_LARGE */
   seal (session: Subject, content: Content, place: Place): MaybePromise<string>
-  /** `undefined` where the seal does not fit into the cookies */
+  /** Returns `undefined` if the token does not fit into the cookies */
   sealIfItFits (session: Subject, content: Content, place: Place): MaybePromise<string | undefined>
 }
 
 /**
- * What became of a session.
+ * The outcome of an order.
  *
- * - `saved`: with a token where its cookie changes; under another id, and without what another session left it, where that one had
- *   been ended by another request (`hasDropped`)
- * - `empty`: it has no data; its cookie is to be cleared. `raw` is what its entry was replaced by
+ * - `saved`: the session was saved. There is a token if its cookie changes. With `hasDropped`, another request had ended the session
+ *   that it replaces, so the data that `regenerate(keep)` kept is missing, and it may have another id
+ * - `empty`: it has no data, and its cookie must be cleared. `raw` is what has replaced its entry
  * - `gone`: another request has ended it
- * - `dropped`: it had nothing but what another session left it, and that one had been ended by another request
- * - `late`: only a cookie could keep it, and it is too late for one
- * - `over`: it was to end, and another request had ended it
- * - `done`: there was nothing to do but to end what it was before
+ * - `dropped`: it had only data that `regenerate(keep)` kept, and another request had ended the session that it replaces
+ * - `late`: its data belongs in a cookie, and it is too late to set one
+ * - `over`: the app has ended it, but another request had already done so
+ * - `done`: nothing had to be done but to end the sessions that it replaces
  */
 export type Outcome =
   { readonly became: 'saved', readonly id: string, readonly token: string | undefined, readonly kept: Kept, readonly hasDropped: boolean } |
   { readonly became: 'empty', readonly raw: string | undefined } |
   { readonly became: 'gone' | 'dropped' | 'late' | 'over' | 'done' }
 
-/** How a session was found beside its cookie. */
+/** The result of looking up a session in the store and on the list. */
 export type Found =
   { ok: true, entry: Entry | undefined, raw: string | undefined, seenAt: number | undefined } |
   { ok: false, reason: 'revoked' | 'not-stored' | 'invalid' }

@@ -9,7 +9,7 @@ import type { Content } from './merge.js'
 import type { Owner } from './owner.js'
 import { queueOf } from './write-queue.js'
 
-/** A session, as a list knows it. */
+/** What a list needs of a session. */
 interface Listed {
   readonly id: string
   readonly createdAt: number
@@ -17,13 +17,13 @@ interface Listed {
   readonly binding?: Binding | undefined
 }
 
-/** What `isRevoked` knows: which sessions are revoked and, with a list, who ended them. */
+/** Calls `isRevoked`, which is a function or a list of revoked sessions. */
 export class Revocations {
   readonly #times: Lifetimes
   readonly #check: RevocationCheck
-  /** `undefined` where `isRevoked` is a function: then nothing can be revoked here */
+  /** `undefined` if `isRevoked` is a function, which cannot revoke */
   readonly #list: RevocationList | undefined
-  /** Whose sessions are, where the list is to know; a list that several named sessions share must not confuse their users */
+  /** Returns the user of a session, if the list needs it */
   readonly #owner: Owner | undefined
   readonly #sessionName: string
 
@@ -55,46 +55,47 @@ export class Revocations {
   }
 
   /**
-   * Revokes a session. `false` if it had been revoked before. Only where `canRevoke`.
-   * @param isRetry whether it may have been revoked by half before
+   * Revokes a session. Returns `false` if it had already been revoked. Only if `canRevoke`.
+   * @param isRetry whether an earlier attempt may have failed halfway
    */
   async end (session: Listed, isRetry: boolean, deadline: Deadline): Promise<boolean> {
     return await this.#turn(session, deadline, async list => {
       const info = this.#infoOf(session)
       const user = this.#userOf(session.kept)
       const isFirst = isRetry || !await list.check(info, undefined, undefined, user)
-      // Where its user's sessions were revoked, a cookie of the session that has no user any more may still open.
+      // If all sessions of the user were revoked, a cookie in which the session has no user may still open.
       if (isFirst || user !== undefined) await list.revoke(info)
       return isFirst
     })
   }
 
-  /** Revokes a session whose data goes on in another. `false` if another request has revoked it. Only where `canRevoke`. */
+  /** Revokes a session whose data moves to another one. Returns `false` if another request has revoked it. Only if `canRevoke`. */
   async supersede (session: Listed, successor: Listed, deadline: Deadline): Promise<boolean> {
     if (this.#list!.supersede === undefined) return await this.end(session, false, deadline)
     const user = this.#userOf(session.kept)
     return await this.#turn(session, deadline, async list => await list.supersede!(this.#infoOf(session), this.#infoOf(successor), user))
   }
 
-  /** Revokes the session of an id, of which nothing else is known. `false` if it had been revoked before. Only where `canRevoke`. */
+  /** Revokes a session of which only the id is known. Returns `false` if it had already been revoked. Only if `canRevoke`. */
   async endById (id: string, deadline: Deadline): Promise<boolean> {
     return await this.end({ id, createdAt: this.#times.now(), kept: undefined }, false, deadline)
   }
 
-  /** Revokes the sessions of a user that were created up to now, but one. Only where the list has `revokeUser`. */
+  /** Revokes all present sessions of a user except one. Only if the list has `revokeUser`. */
   async endUser (user: string, except: string | undefined, deadline: Deadline): Promise<void> {
     const list = this.#list!
     const name = this.#nameOf(user)
     await queueOf(list).turn(name, deadline, async () => {
       try {
-        // Twice: a request that did not see the first mark may have given the data to a new session before it was set.
+        // Twice: a request that read the list before the first mark was set may have moved the data to a session that is newer than it.
+        let now = 0
         for (let nth = 0; nth < 2; nth++) {
           deadline.next('revokeUser')
-          const now = this.#times.now()
+          now = this.#times.now()
           await list.revokeUser!(name, { before: new Date(now), except, until: new Date(this.#times.lastMoment(now)) })
         }
-        // What the app creates from here on is later than the mark by the clock, too.
-        await wait(1)
+        // Sessions that the app creates from here on must have a later time than the mark. A timer may fire a little early.
+        for (let tries = 0; tries < 5 && this.#times.now() <= now; tries++) await wait(1)
       } catch (error) {
         throw asUnavailable('revokeUser', error)
       }
@@ -110,7 +111,7 @@ export class Revocations {
     return JSON.stringify([this.#sessionName, user])
   }
 
-  /** Asks the list about the end of a session, one request after the other. */
+  /** Calls the list to end a session, for one request after the other. */
   async #turn (session: Listed, deadline: Deadline, ask: (list: RevocationList) => Promise<boolean>): Promise<boolean> {
     const list = this.#list!
     return await queueOf(list).turn(session.id, deadline, async () => {

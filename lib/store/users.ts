@@ -6,23 +6,26 @@ import { Deadline } from './deadline.js'
 import type { Entries, OwnEntry } from './entries.js'
 import type { Revocations } from './revocations.js'
 
-/** How many sessions are ended at once, so that a user with very many of them does not flood the store. */
+/** How many sessions are ended at the same time, so that a user with many sessions does not overload the store. */
 const BATCH = 100
 
-/** What both ways of knowing a user's sessions share. */
+/** How many characters the id of a session may have. A list would store any string, and ids of this package have 22. */
+const MAX_ID = 128
+
+/** Implements `app.session.of`, with a store or with a list of revoked sessions. */
 export interface Users {
-  /** @param ended is called with the id of each session that was ended, where that is known */
+  /** @param ended called for each session that was ended, with its id if it is known */
   of (user: string, ended: (id?: string) => void): UserSessions
 }
 
-/** The sessions of users, in a store that can find them. */
+/** The sessions of users in a store that has `find`. */
 export class StoredUsers implements Users {
   readonly #entries: Entries
   readonly #times: Lifetimes
   readonly #timeout: number
   readonly #fit: (data: object) => object | undefined
 
-  /** @param timeout how long one search, or the end of one batch, may take, in seconds */
+  /** @param timeout how long one search, or ending one batch, may take, in seconds */
   constructor (entries: Entries, times: Lifetimes, timeout: number, fit: (data: object) => object | undefined) {
     this.#entries = entries
     this.#times = times
@@ -43,7 +46,7 @@ export class StoredUsers implements Users {
       endAll: async options => {
         const except = exceptOf(options)
         const tried = new Set(except === undefined ? [] : [except])
-        // A login may be under way, or a session may move to a new id: search again until there is nothing new.
+        // A login may be under way, or a session may be moving to a new id: search again until there is nothing new.
         for (let count = 0; ;) {
           const ids = (await this.#find(user)).map(({ id }) => id).filter(id => !tried.has(id))
           if (ids.length === 0) return count
@@ -59,7 +62,7 @@ export class StoredUsers implements Users {
     return await deadline.bound(async () => await this.#entries.find(user, deadline))
   }
 
-  /** How many there were. All are tried, also where one cannot be ended. @throws FST_SESSION_STORE */
+  /** Returns how many sessions were ended. If one cannot be ended, the rest of its batch is still tried. @throws FST_SESSION_STORE */
   async #endAll (ids: readonly string[], ended: (id: string) => void): Promise<number> {
     let count = 0
     let failure: PromiseRejectedResult | undefined
@@ -72,7 +75,7 @@ export class StoredUsers implements Users {
       results.forEach((result, nth) => {
         if (result.status === 'rejected') failure = result
         else if (result.value) count++
-        // Where another request has ended it, whoever holds it here is to know too.
+        // Also if another request has ended the session: its signals in this process must abort.
         if (result.status === 'fulfilled') ended(batch[nth]!)
       })
     }
@@ -80,7 +83,7 @@ export class StoredUsers implements Users {
     return count
   }
 
-  /** `undefined` for an entry that its owner could not open. */
+  /** Returns `undefined` for an entry that does not match the app's schema, because its cookie would be rejected too. */
   #describe ({ id, entry, expiresAt }: OwnEntry): ListedSession | undefined {
     const data = this.#fit(JSON.parse(entry.text) as object)
     if (data === undefined) return undefined
@@ -95,31 +98,33 @@ export class StoredUsers implements Users {
   }
 }
 
-/** Ends a user's least recently used sessions beyond a limit, when a session has become the user's. */
+/** Ends the least recently used sessions of a user beyond a limit, when a session gains that user. */
 export class SessionLimit {
   readonly #entries: Entries
   readonly #max: number
   readonly #timeout: number
 
-  /** @param timeout for how long a login may be under way, in seconds */
+  /** @param timeout how long a login may be under way, in seconds */
   constructor (entries: Entries, max: number, timeout: number) {
     this.#entries = entries
     this.#max = max
     this.#timeout = timeout
   }
 
-  /** @returns the ids of the sessions that were ended for it */
+  /** @returns the ids of the sessions that were ended */
   async enforce (user: string, newcomer: string, deadline: Deadline): Promise<string[]> {
     const found = await this.#entries.find(user, deadline)
     const own = found.find(({ id }) => id === newcomer)
-    // Another login has ended it already.
+    // Another login has already ended the new session.
     if (own === undefined) return []
     const others = found.filter(one => one !== own).sort((one, other) => lastSeen(one.entry) - lastSeen(other.entry))
     const beyond = others.slice(0, Math.max(others.length + 1 - this.#max, 0))
-    // Of logins that overlap, the later ends the earlier. Were each to end the other, none would be left.
-    const isLater = ({ id, entry }: OwnEntry): boolean => {
-      const lead = lastSeen(entry) - lastSeen(own.entry)
-      return (lead > 0 || (lead === 0 && id > newcomer)) && lead < this.#timeout * 1000
+    // If logins overlap, the later one ends the earlier one. If each ended the other, no session would be left.
+    // A session that is only changed during a login is not a later login, unless logins do not call regenerate().
+    const isNew = ({ entry }: OwnEntry): boolean => lastSeen(entry) - entry.createdAt < this.#timeout * 1000
+    const isLater = (one: OwnEntry): boolean => {
+      const lead = lastSeen(one.entry) - lastSeen(own.entry)
+      return (lead > 0 || (lead === 0 && one.id > newcomer)) && lead < this.#timeout * 1000 && (isNew(one) || !isNew(own))
     }
     const ids = beyond.filter(one => !isLater(one)).map(({ id }) => id)
     await Promise.all(ids.map(async id => await this.#entries.end(id, deadline)))
@@ -127,7 +132,7 @@ export class SessionLimit {
   }
 }
 
-/** The sessions of users where a list of revoked sessions is all there is: they can be ended, and not listed. */
+/** The sessions of users with only a list of revoked sessions. They can be ended, but not listed. */
 export class RevokedUsers implements Users {
   readonly #revocations: Revocations
   readonly #timeout: number
@@ -140,11 +145,11 @@ export class RevokedUsers implements Users {
   of (user: string, ended: (id?: string) => void): UserSessions {
     return Object.freeze<UserSessions>({
       list: async () => {
-        throw new errors.FST_SESSION_INVALID_OPTION('store', 'must be a store that can find, to list sessions: redisStore() and postgresStore() can. ' +
-          'Sessions in cookies can be ended, and not listed')
+        throw new errors.FST_SESSION_INVALID_OPTION('store', 'must be a store with find, such as redisStore() or postgresStore(), to list sessions. ' +
+          'Sessions in cookies can be ended, but not listed')
       },
       end: async id => {
-        if (typeof id !== 'string' || id === '') return false
+        if (typeof id !== 'string' || id === '' || id.length > MAX_ID) return false
         const wasAlive = await this.#bound(async deadline => await this.#revocations.endById(id, deadline))
         ended(id)
         return wasAlive
@@ -165,14 +170,14 @@ export class RevokedUsers implements Users {
 }
 
 function exceptOf (options: EndAllOptions = {}): string | undefined {
-  // An id that is given by itself, and not as `except`, must not end the session that it was meant to spare.
+  // Reject endAll(id), which would end the session that was meant as `except`.
   parseNames('endAll', options, ['except'])
   const { except } = options
   if (except !== undefined && typeof except !== 'string') throw invalid('except', 'the id of a session', except)
   return except
 }
 
-/** When a session was written last, which is exact to some minutes; see `SEEN_AFTER`. */
+/** When a session was last written, which is exact to a few minutes. See `SEEN_AFTER`. */
 function lastSeen ({ writtenAt, createdAt }: { writtenAt?: number | undefined, createdAt: number }): number {
   return writtenAt ?? createdAt
 }

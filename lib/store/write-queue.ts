@@ -1,20 +1,20 @@
 import type { Deadline } from './deadline.js'
 
 /**
- * The writes of one store by this process: one after the other for each id, in the order in which they were asked for. A turn
- * ends when its calls have really ended, whoever has given up waiting for them: a call that lands late can overtake nobody.
+ * Runs this process's writes to one store, one after the other for each id, in the order in which they were requested. A turn
+ * ends only when its calls have ended, even if nobody waits for them any more. So a late call cannot overwrite a newer value.
  */
 export class WriteQueue {
-  /** The end of the last turn of each id that has one */
+  /** The end of the last turn of each id */
   readonly #ends = new Map<string, Promise<void>>()
 
   /**
-   * Does work when all earlier work on the id has ended.
-   * @param deadline when it passes before the turn comes, the work is not done at all
+   * Does work after all earlier work on the id has ended.
+   * @param deadline if it passes before the turn comes, the work is not done
    * @throws FST_SESSION_STORE when the deadline passes before the turn comes
    */
   async turn<T> (id: string, deadline: Deadline | undefined, work: () => Promise<T>): Promise<T> {
-    // Before the queue is touched: whoever comes too late must not hide the turn that is under way.
+    // Before the queue changes: a caller that is too late must not replace the turn that is under way.
     deadline?.next('an earlier write of the session')
     const before = this.#ends.get(id)
     const mine = this.#after(before, deadline, work)
@@ -34,12 +34,12 @@ export class WriteQueue {
   }
 }
 
-// Whoever asked for the turn has its result or its error; here only its end counts.
+// The caller receives the result or the error. The queue only needs to know when the turn has ended.
 function ignore (): void {}
 
 const queues = new WeakMap<object, WriteQueue>()
 
-/** The queue of a store, or of a list of revoked sessions: all scopes, apps and named sessions that use it share one. */
+/** Returns the queue of a store or a list of revoked sessions, which all scopes, apps and named sessions share. */
 export function queueOf (store: object): WriteQueue {
   const known = queues.get(store) ?? new WriteQueue()
   queues.set(store, known)

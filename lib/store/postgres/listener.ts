@@ -2,7 +2,7 @@ import type { PostgresPool } from '../../../types/postgres.js'
 import type { Open } from '../listeners.js'
 import { decodeId } from '../names.js'
 
-/** A client of pg that is not in the pool. */
+/** A client of pg outside the pool. */
 interface Client {
   on (event: string, listener: (message: { payload?: string }) => void): unknown
   connect (): Promise<unknown>
@@ -12,8 +12,8 @@ interface Client {
 }
 
 /**
- * How to listen, on a client of its own that connects as those of the pool do. It is not taken from the pool: `pool.end()`
- * would wait for it for ever.
+ * Listens on a separate client, which has the pool's settings. It is not taken from the pool, because `pool.end()` would then
+ * never resolve.
  */
 export function listenerOf (pool: PostgresPool, listen: string): Open {
   const { Client, options } = pool as unknown as { Client: new (options: unknown) => Client, options: unknown }
@@ -24,7 +24,7 @@ export function listenerOf (pool: PostgresPool, listen: string): Open {
     client.on('notification', ({ payload }) => { heard(decodeId(payload!)) })
     const start = async (): Promise<void> => {
       await client.connect()
-      // Nobody waits for messages alone: the process may end.
+      // Listening alone must not keep the process alive.
       client.unref?.()
       await client.query(listen)
     }

@@ -1,8 +1,8 @@
 /**
- * Prunes again and again, never keeping the process from ending. The first time is a random part of the interval away, so that
- * nodes that start at once do not prune at once. What fails is tried again the next time.
- * @param seconds between the end of one time and the start of the next
- * @param hasEnded whether there will never be anything to prune any more
+ * Prunes at intervals, with timers that do not keep the process alive. The first delay is a random part of the interval, so that
+ * nodes that start together do not prune together. After a failure, the next run tries again.
+ * @param seconds from the end of one run to the start of the next
+ * @param hasEnded returns whether to stop
  */
 export function pruneRegularly (seconds: number, prune: () => Promise<unknown>, hasEnded: () => boolean): void {
   const later = (milliseconds: number): void => {

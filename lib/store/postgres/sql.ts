@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import { invalid } from '../../options/checks.js'
 
-/** Bytes of a name in PostgreSQL, less what is added to it for the name of an index */
+/** The bytes that PostgreSQL allows in a name, without the suffix for the name of an index */
 const MAX_BYTES = 63 - '_expires_at'.length
-/** Rows that one statement prunes: few enough to hold no locks for long */
+/** The rows that one statement prunes: few, so that it does not hold locks for long */
 export const BATCH = 1000
 
-/** The statements for one table. Time is the database's own. */
+/** The statements for one table. They use the database's clock. */
 export interface Statements {
   readonly get: string
   readonly getMany: string
@@ -16,11 +16,11 @@ export interface Statements {
   readonly delete: string
   readonly find: string
   readonly prune: string
-  /** Whether the table and its indexes are there */
+  /** Whether the table and its indexes exist */
   readonly isMigrated: string
   readonly migrate: string
   readonly listen: string
-  /** What `listen` listens to */
+  /** The channel of `listen` */
   readonly channel: string
 }
 
@@ -41,15 +41,15 @@ export function statementsFor (table: string): Statements {
       'DO UPDATE SET value = excluded.value, user_hash = excluded.user_hash, expires_at = excluded.expires_at',
     replace: `UPDATE ${name} SET value = $2, user_hash = $3, expires_at = ${expiresIn('$4')} WHERE id = $1 AND value = $5 AND expires_at > now()`,
     touch: `UPDATE ${name} SET expires_at = ${expiresIn('$2')} WHERE id = $1 AND expires_at > now()`,
-    // A message has room for 8000 bytes.
+    // NOTIFY rejects a payload of 8000 bytes or more.
     delete: `DELETE FROM ${name} WHERE id = $1 RETURNING expires_at > now() AS live, ` +
       `CASE WHEN expires_at > now() AND octet_length(id) < 8000 THEN pg_notify('${channel}', id) END`,
     find: `SELECT id, value, (extract(epoch FROM expires_at) * 1000)::float8 AS ends FROM ${name} WHERE user_hash = $1 AND expires_at > now()`,
-    // The lock is asked for once, before any row. Rows that others have locked are left for the next time.
+    // The advisory lock is requested once, before any row. Rows that others have locked are left for the next run.
     prune: `DELETE FROM ${name} WHERE id IN (SELECT id FROM ${name} WHERE (SELECT pg_try_advisory_xact_lock(${lock('prune', table)})) ` +
       `AND expires_at <= now() ORDER BY expires_at LIMIT ${BATCH} FOR UPDATE SKIP LOCKED)`,
     isMigrated: `SELECT ${[name, indexName(byUser), indexName(byExpiry)].map(what => `to_regclass(${literal(what)}) IS NOT NULL`).join(' AND ')} AS done`,
-    // One message of several statements is one transaction.
+    // Several statements in one query are one transaction.
     migrate: `SELECT pg_advisory_xact_lock(${lock('migrate', table)});
       CREATE TABLE IF NOT EXISTS ${name} (id text COLLATE "C" PRIMARY KEY, value text NOT NULL, user_hash bytea, expires_at timestamptz NOT NULL);
       CREATE INDEX IF NOT EXISTS ${quote(byUser)} ON ${name} (user_hash) WHERE user_hash IS NOT NULL;
@@ -67,7 +67,7 @@ function parseTable (table: unknown): string[] {
 
 const isName = (part: string): boolean => part !== '' && !part.includes('\0') && Buffer.byteLength(part) <= MAX_BYTES
 const quote = (part: string): string => `"${part.replaceAll('"', '""')}"`
-// As E'…', whatever standard_conforming_strings says.
+// E'…' does not depend on standard_conforming_strings.
 const literal = (text: string): string => `E'${text.replaceAll(/['\\]/g, '\\$&')}'`
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 

@@ -5,7 +5,7 @@ import type { Script } from './scripts.js'
 /** When a key expires: in milliseconds, or at a time in milliseconds since 1970. */
 export type Expiry = readonly [type: 'PX' | 'PXAT', value: number]
 
-/** What the store asks of Redis, whichever client asks it. */
+/** The Redis commands that the store needs, for either client. */
 export interface Commands {
   get (key: string): Promise<unknown>
   set (key: string, value: string, expiry: Expiry): Promise<unknown>
@@ -16,7 +16,7 @@ export function isNodeRedis (client: RedisClient): client is NodeRedisClient {
   return typeof (client as NodeRedisClient).evalSha === 'function'
 }
 
-/** Whether keys are on several servers, so that no command can have two of them. */
+/** Whether keys are on several servers, so that a command can have only one key. */
 export function isCluster (client: RedisClient): boolean {
   return isNodeRedis(client) ? 'nodeByAddress' in client : client.isCluster === true
 }
@@ -27,7 +27,7 @@ export function parseClient (client: RedisClient): RedisClient {
   if ([get, set, run, evalSha ?? evalsha].some(method => typeof method !== 'function')) {
     throw invalid('client', 'a client of node-redis or of ioredis', client)
   }
-  // Without a listener, an error of the connection would end the process. Each call has its own error.
+  // Without a listener, a connection error would end the process. It may be ignored here, because each call rejects by itself.
   if (client.listenerCount?.('error') === 0) client.on?.('error', () => {})
   return client
 }
@@ -63,7 +63,7 @@ function ofIoRedis (client: IoRedisClient): Commands {
   }
 }
 
-/** A server that was started again, or another one after a failover, does not know the script. */
+/** After a restart or a failover, the server no longer has the script. */
 function isUnknownScript (error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('NOSCRIPT')
 }

@@ -4,12 +4,12 @@ import type { Found, Keys, Writes } from './entries.js'
 import { DELETE_ENTRY, IDS, LIST, READ, REPLACE_ENTRY, TOUCH_ENTRY, UNLIST } from './scripts.js'
 
 /**
- * An entry and the index of its user are on different servers, so no command can change both. An id is listed first and its
- * entry written when that is done: whatever fails in between, no entry is unlisted. The entry expires at the time that the
- * list has noted, however late it is written.
+ * An entry and the index of its user are on different servers, so no command can change both. The id is listed before its entry
+ * is written, so every entry is listed even after a failure in between. The entry expires at the time in the index, even if it
+ * is written late.
  */
 export function onCluster (commands: Commands, keys: Keys): Writes {
-  /** Lists an id, if it has a user. When its entry is to expire */
+  /** Lists an id if it has a user. Returns when its entry must expire */
   async function list (id: string, ttl: number, user: string): Promise<Expiry> {
     return user === '' ? ['PX', ttl] : ['PXAT', Number(await commands.run(LIST, keys.index(user), [id, `${ttl}`]))]
   }
@@ -17,6 +17,13 @@ export function onCluster (commands: Commands, keys: Keys): Writes {
   async function readOf (user: string, id: string): Promise<Found[]> {
     const [value, expiresAt] = await commands.run(READ, keys.entry(id), [user]) as unknown[]
     return value === undefined ? [] : [{ id: decodeId(id), value: String(value), expiresAt: Number(expiresAt) }]
+  }
+
+  /** The server tells whose the entry is, if it is not this user's. */
+  async function touchAs (id: string, ttl: number, user: string): Promise<boolean> {
+    const [type, time] = await list(id, ttl, user)
+    const answer = await commands.run(TOUCH_ENTRY, keys.entry(id), [user, type === 'PX' ? 'PEXPIRE' : 'PEXPIREAT', `${time}`])
+    return Array.isArray(answer) ? await touchAs(id, ttl, String(answer[0])) : Number(answer) === 1
   }
 
   return {
@@ -29,24 +36,17 @@ export function onCluster (commands: Commands, keys: Keys): Writes {
       return Number(await commands.run(REPLACE_ENTRY, keys.entry(id), [entry, type, `${time}`, previous])) === 1
     },
 
-    async touch (id, ttl) {
-      for (let user = ''; ;) {
-        const [type, time] = await list(id, ttl, user)
-        const answer = await commands.run(TOUCH_ENTRY, keys.entry(id), [user, type === 'PX' ? 'PEXPIRE' : 'PEXPIREAT', `${time}`])
-        if (!Array.isArray(answer)) return Number(answer) === 1
-        user = String(answer[0])
-      }
-    },
+    touch: async (id, ttl) => await touchAs(id, ttl, ''),
 
     async delete (id) {
       const [user] = await commands.run(DELETE_ENTRY, keys.entry(id), [id, keys.ended]) as unknown[]
       if (user === undefined) return false
-      // The entry is gone, and that is what counts: an id that stays listed is left out by `find`, and expires.
+      // The session has ended even if this fails: `find` leaves out an id without an entry, and the id expires.
       if (String(user) !== '') await commands.run(UNLIST, keys.index(String(user)), [id]).catch(() => undefined)
       return true
     },
 
-    // Ids without an entry are not unlisted here: the entry may be about to be written.
+    // Ids without an entry stay listed, because the entry may be about to be written.
     async find (user) {
       const ids = await commands.run(IDS, keys.index(user), []) as unknown[]
       return (await Promise.all(ids.map(async id => await readOf(user, String(id))))).flat()

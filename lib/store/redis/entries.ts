@@ -1,10 +1,10 @@
 import { hashUser } from '../names.js'
 import type { Commands } from './client.js'
 
-/** A session as `find` tells it. */
+/** A session as `find` returns it. */
 export interface Found { id: string, value: string, expiresAt: number }
 
-/** What the store does to entries that may have a user. `user` is a hash, empty for nobody. */
+/** The operations on entries that may have a user. `user` is a hash, or empty for none. */
 export interface Writes {
   set (id: string, entry: string, ttl: number, user: string): Promise<void>
   replace (id: string, previous: string, entry: string, ttl: number, user: string): Promise<boolean>
@@ -15,7 +15,7 @@ export interface Writes {
 
 /** The keys of a store. */
 export class Keys {
-  /** The channel of what was deleted */
+  /** The channel for the ids of deleted entries */
   readonly ended: string
   readonly #prefix: string
 
@@ -34,24 +34,24 @@ export class Keys {
   }
 }
 
-/** How a user's entry is told from others; empty for nobody's. */
+/** The user's hash; empty for none. */
 export function toOwner (user: string | undefined): string {
   return user === undefined ? '' : hashUser(user)
 }
 
-/** A value as it is written: with its user's hash before it, if it has a user. */
+/** Encodes a value, with the user's hash before it if there is one. */
 export function encodeEntry (value: string, user: string): string {
   return user === '' && !value.startsWith('@') ? value : `@${user} ${value}`
 }
 
-/** The value of what was written. */
+/** Returns the value of an encoded entry. */
 function decodeEntry (entry: string): string {
   return entry.startsWith('@') ? entry.slice(entry.indexOf(' ') + 1) : entry
 }
 
-/** The value of an id, with one command. */
+/** Reads the value of a key with one command. */
 export async function read (commands: Commands, key: string): Promise<string | undefined> {
   const entry = await commands.get(key)
-  // A client may be set up to answer with Buffers.
+  // A client may be configured to return Buffers.
   return entry === null || entry === undefined ? undefined : decodeEntry(String(entry))
 }

@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto'
 
-/** A script that Redis knows by its SHA-1 once it has run. */
+/** A Lua script. Once it has run, Redis can call it by its SHA-1. */
 export interface Script { readonly text: string, readonly sha: string }
 
-// An entry is its text. That of a user is "@", the user's hash, a space and the text, so that one GET reads it and nothing but
-// the entry itself says whose it is. The index of a user is a sorted set of ids, by when their entries expire. It may list too
-// much, which `find` leaves out, but never too little. An id stays a minute longer than its entry: in a cluster the two
-// are on servers whose clocks may differ.
+// An entry without a user is its text. An entry of a user is "@", the user's hash, a space and the text, so one GET reads it, and
+// only the entry decides whose it is. The index of a user is a sorted set of ids, scored by when their entries expire. It may have
+// too many ids, which `find` leaves out, but never too few. An id stays a minute longer than its entry, because in a cluster the
+// two are on servers whose clocks may differ.
 const COMMON = `
 local GRACE = 60000
 
@@ -26,7 +26,7 @@ local function idsOf (index)
   return redis.call('ZRANGE', index, 0, -1)
 end
 
--- A server that is full rejects a script at its first write only, if that takes memory: so ZADD comes first.
+-- A full server rejects a script only at its first write, and only if that write needs memory. So ZADD comes first.
 local function list (index, id, ttl)
   local moment = now()
   local known = redis.call('ZSCORE', index, id)
@@ -36,7 +36,7 @@ local function list (index, id, ttl)
   return moment + ttl
 end
 
--- Whoever may not publish, by the server's access rules, may still delete.
+-- Access rules (ACL) may forbid PUBLISH. The deletion must succeed all the same.
 local function publish (channel, id) redis.pcall('PUBLISH', channel, id) end
 `
 
@@ -45,8 +45,8 @@ function script (text: string): Script {
   return { text: whole, sha: hash('sha1', whole) }
 }
 
-// One server: an entry and the indexes of its users change in one step. An index's key is that of the entry with
-// "user:" and the hash in place of the id, whatever prefixes the client adds.
+// One server: an entry and the indexes of its users change in one step. The key of an index is the key of the entry with "user:"
+// and the hash in place of the id. It is computed from KEYS[1], because the client may have added a prefix.
 const MOVE = `
 local function move (id, was, user, ttl)
   local prefix = string.sub(KEYS[1], 1, -1 - #id)
@@ -55,13 +55,15 @@ local function move (id, was, user, ttl)
 end
 `
 
-/** The entry; id, entry, ttl, user */
+// The comments list the key, then the arguments, then the result.
+
+/** The entry; id, entry, ttl, user. Always 1 */
 export const SET = script(`${MOVE}
 move(ARGV[1], userOf(headOf(KEYS[1])), ARGV[4], ARGV[3])
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1`)
 
-/** The entry; id, entry, ttl, user, previous text. 1 if it was that */
+/** The entry; id, entry, ttl, user, previous text. 1 if the entry had that text */
 export const REPLACE = script(`${MOVE}
 local entry = redis.call('GET', KEYS[1])
 if not entry or textOf(entry) ~= ARGV[5] then return 0 end
@@ -83,7 +85,7 @@ move(ARGV[1], was, '')
 publish(ARGV[2], ARGV[1])
 return 1`)
 
-/** The index; user. Ids, texts and when they expire, one after the other */
+/** The index; user. A flat list of id, text and expiry for each entry */
 export const FIND = script(`
 local prefix = string.sub(KEYS[1], 1, -1 - #('user:' .. ARGV[1]))
 local moment = now()
@@ -102,7 +104,7 @@ return found`)
 
 // A cluster: the same in steps that have one key each.
 
-/** The index; id, ttl. Lists an id before its entry is written, and answers when the entry is to expire */
+/** The index; id, ttl. Lists an id before its entry is written. When the entry must expire */
 export const LIST = script('return list(KEYS[1], ARGV[1], ARGV[2])')
 
 /** The index; id */
@@ -111,27 +113,27 @@ export const UNLIST = script('return redis.call(\'ZREM\', KEYS[1], ARGV[1])')
 /** The index. Its ids */
 export const IDS = script('return idsOf(KEYS[1])')
 
-/** The entry; user. Text, and when it expires, if it is that user's */
+/** The entry; user. Text and expiry, or an empty list if it is not that user's */
 export const READ = script(`
 local entry = redis.call('GET', KEYS[1])
 if not entry or userOf(entry) ~= ARGV[1] then return {} end
 return { textOf(entry), now() + redis.call('PTTL', KEYS[1]) }`)
 
-/** The entry; entry, PX or PXAT, time, previous text. 1 if it was that */
+/** The entry; entry, PX or PXAT, time, previous text. 1 if the entry had that text */
 export const REPLACE_ENTRY = script(`
 local entry = redis.call('GET', KEYS[1])
 if not entry or textOf(entry) ~= ARGV[4] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], ARGV[2], ARGV[3])
 return 1`)
 
-/** The entry; user, PEXPIRE or PEXPIREAT, time. 1 if there was one; if it is another's, whose it is, in a list */
+/** The entry; user, PEXPIRE or PEXPIREAT, time. 1 if there was one; a list with the user if it belongs to another user */
 export const TOUCH_ENTRY = script(`
 local head = headOf(KEYS[1])
 if head == '' then return 0 end
 if userOf(head) ~= ARGV[1] then return { userOf(head) } end
 return redis.call(ARGV[2], KEYS[1], ARGV[3])`)
 
-/** The entry; id, channel. Whose it was, in a list that is empty if there was none */
+/** The entry; id, channel. A list with the entry's user, or an empty list if there was no entry */
 export const DELETE_ENTRY = script(`
 local user = userOf(headOf(KEYS[1]))
 if redis.call('DEL', KEYS[1]) == 0 then return {} end

@@ -3,7 +3,7 @@ import { decodeId } from '../names.js'
 import type { Open } from '../listeners.js'
 import { isCluster, isNodeRedis } from './client.js'
 
-/** A copy of an app's client that does nothing but listen. */
+/** A copy of the app's client that only listens. */
 interface NodeRedisListener {
   on (event: string, listener: () => void): unknown
   connect (): Promise<unknown>
@@ -18,10 +18,10 @@ interface IoRedisListener {
 }
 
 const PAUSE = 1000
-/** How a listener waits for a server that is away, whatever the app's own client does: it loses nothing by trying again. */
+/** The delay before a listener reconnects. It always tries again, whatever the settings of the app's own client. */
 const retry = (tries: number): number => Math.min(tries * 50, PAUSE)
 
-/** How to listen on a channel, on a connection of its own. `undefined` for a client that cannot. */
+/** Listens to a channel on a separate connection. Returns `undefined` if the client cannot be duplicated. */
 export function subscriberOf (client: RedisClient, channel: string): Open | undefined {
   if (typeof client.duplicate !== 'function') return undefined
   return isNodeRedis(client) ? ofNodeRedis(client, channel) : ofIoRedis(client, channel)
@@ -32,7 +32,7 @@ function ofNodeRedis (client: NodeRedisClient, channel: string): Open {
   return (heard, troubled, lost) => {
     const copy = client.duplicate!(isCluster(client) ? { minimizeConnections: true } : { disableOfflineQueue: false, socket }) as NodeRedisListener
     copy.on('error', troubled)
-    // In a cluster it is one node that tells, and nothing but a new start looks for another one.
+    // In a cluster, one node serves the subscription. If it fails, only a new client finds another node.
     copy.on('node-error', lost)
     const start = async (): Promise<void> => {
       await copy.connect()
@@ -42,7 +42,7 @@ function ofNodeRedis (client: NodeRedisClient, channel: string): Open {
   }
 }
 
-/** A client that is not connected refuses to be disconnected. */
+/** Closes a client. `destroy` throws if the client is not connected. */
 function destroy (copy: NodeRedisListener): void {
   try {
     copy.destroy()

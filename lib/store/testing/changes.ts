@@ -4,7 +4,7 @@ import type { Case } from './tools.js'
 
 export const changes: Case[] = [
   {
-    name: 'touch moves the expiry of an entry, and nothing else',
+    name: 'touch changes only the expiry of an entry',
     needs: ['touch'],
     async run ({ store, other, resolution }) {
       const [prolonged, shortened] = [makeId(), makeId()]
@@ -19,7 +19,7 @@ export const changes: Case[] = [
     }
   },
   {
-    name: 'touch makes no entry where there is none',
+    name: 'touch does not create an entry',
     needs: ['touch'],
     async run ({ store }) {
       const [unknown, gone] = [makeId(), makeId()]
@@ -32,12 +32,12 @@ export const changes: Case[] = [
     }
   },
   {
-    name: 'replace sets the value if the entry is as it was, and tells whether it did',
+    name: 'replace sets the value if the entry has the previous one, and returns whether it did',
     needs: ['replace'],
     async run ({ store, other }) {
       const id = makeId()
       await store.set(id, json('ü😀 "1"'), LONG)
-      // What was read is what is compared.
+      // replace compares with the value as it was read.
       const read = (await textIn(store, id))!
       assert.equal(await other.replace!(id, `${read} `, json('wrong'), LONG), false)
       assert.equal(await other.replace!(id, '', json('wrong'), LONG), false)
@@ -48,12 +48,12 @@ export const changes: Case[] = [
       const same = (await textIn(store, id))!
       assert.equal(await store.replace!(id, same, same, LONG), true, 'the same value again')
       assert.equal(await store.replace!(id, same, json('x'.repeat(1_048_576)), LONG), true)
-      assert.equal(await store.replace!(id, (await textIn(store, id))!, json(3), LONG), true, 'a megabyte before')
+      assert.equal(await store.replace!(id, (await textIn(store, id))!, json(3), LONG), true, 'after a value of a megabyte')
       await holds(other, id, json(3))
     }
   },
   {
-    name: 'replace compares spaces and the order of keys too',
+    name: 'replace compares values exactly, with spaces and the order of keys',
     needs: ['replace'],
     async run ({ store }) {
       const id = makeId()
@@ -64,7 +64,7 @@ export const changes: Case[] = [
     }
   },
   {
-    name: 'replace makes no entry where there is none, and brings back none that is gone',
+    name: 'replace does not create an entry, or bring back one that was deleted or has expired',
     needs: ['replace'],
     async run ({ store, resolution }) {
       const [unknown, gone, expired] = [makeId(), makeId(), makeId()]
@@ -80,7 +80,7 @@ export const changes: Case[] = [
     }
   },
   {
-    name: 'replace sets how long the entry lives from then on',
+    name: 'replace sets a new expiry',
     needs: ['replace'],
     async run ({ store, resolution }) {
       const [prolonged, shortened] = [makeId(), makeId()]
@@ -95,7 +95,7 @@ export const changes: Case[] = [
     }
   },
   {
-    name: 'of twenty that replace one value at once, exactly one does',
+    name: 'of twenty concurrent calls of replace for one entry, exactly one succeeds',
     needs: ['replace'],
     async run ({ store, other }) {
       for (let round = 0; round < 5; round++) {
@@ -109,7 +109,7 @@ export const changes: Case[] = [
     }
   },
   {
-    name: 'an entry that is deleted while others replace it stays deleted',
+    name: 'an entry that is deleted during concurrent calls of replace stays deleted',
     needs: ['replace'],
     async run ({ store, other }) {
       for (let round = 0; round < 10; round++) {

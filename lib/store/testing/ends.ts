@@ -4,7 +4,7 @@ import type { Case } from './tools.js'
 
 export const ends: Case[] = [
   {
-    name: 'subscribe tells which entries were deleted, here and elsewhere, and nothing else',
+    name: 'subscribe reports the ids of entries that any process has deleted, and no others',
     needs: ['subscribe'],
     async run ({ store, other }) {
       const [changed, here, elsewhere, odd, unknown] = makeIds(5).map((id, nth) => nth === 3 ? `user:😀 ${id}` : id) as [string, string, string, string, string]
@@ -25,7 +25,7 @@ export const ends: Case[] = [
     }
   },
   {
-    name: 'each listener is told until it is stopped',
+    name: 'each listener of subscribe is called until it is stopped',
     needs: ['subscribe'],
     async run ({ store, other }) {
       const ids = makeIds(3) as [string, string, string]

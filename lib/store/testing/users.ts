@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { holds, idsOf, json, LONG, makeId, makeIds, makeUser, passed, shortOf } from './tools.js'
 import type { Case } from './tools.js'
 
-/** Each is a user of its own. */
+/** Each must be a different user. */
 const ODD_USERS = [
   '', ' ', '__proto__', 'constructor', 'toString', '0', 'null', 'undefined', ':', 'a:b', 'a', 'A', 'a ', 'a\0', 'a\0b', '\0', '*', '%', '_', '{a}', '"', '\'', '\\', '$1', '@',
   'ü', 'u\u0308', '😀', '\ud83d', '\ude00', '\ufffd', 'x'.repeat(10_000), `${'x'.repeat(9_999)}y`, JSON.stringify({ id: 1 })
@@ -10,7 +10,7 @@ const ODD_USERS = [
 
 export const users: Case[] = [
   {
-    name: 'find has all that a user has, with values and times, and nothing of others',
+    name: 'find returns all entries of a user, with values and times, and none of other users',
     needs: ['find'],
     async run ({ store, other }) {
       const [ada, grace] = [makeUser(), makeUser()]
@@ -33,10 +33,10 @@ export const users: Case[] = [
     }
   },
   {
-    name: 'any string is a user, and no two are confused',
+    name: 'any string is a user, and different strings are different users',
     needs: ['find'],
     async run ({ store, other }) {
-      // Others may have used these names: only what is here counts.
+      // These users may already have entries: only the new ones count.
       const before = new Map<string, string[]>()
       for (const user of ODD_USERS) before.set(user, await idsOf(store, user))
       const ids = makeIds(ODD_USERS.length)
@@ -50,7 +50,7 @@ export const users: Case[] = [
     }
   },
   {
-    name: 'odd ids are found as they are',
+    name: 'find returns unusual ids unchanged',
     needs: ['find'],
     async run ({ store }) {
       const user = makeUser()
@@ -63,7 +63,7 @@ export const users: Case[] = [
     }
   },
   {
-    name: 'an entry that changes hands is its new user\'s at once, and no other\'s',
+    name: 'an entry that changes its user belongs to no other user from then on',
     needs: ['find', 'replace'],
     async run ({ store, other }) {
       const [ada, grace] = [makeUser(), makeUser()]
@@ -96,7 +96,7 @@ export const users: Case[] = [
     }
   },
   {
-    name: 'touch keeps the user, and find has the new time',
+    name: 'touch keeps the user, and find returns the new expiry',
     needs: ['find', 'touch'],
     async run ({ store, other, resolution }) {
       const user = makeUser()
@@ -112,7 +112,7 @@ export const users: Case[] = [
     }
   },
   {
-    name: 'an entry that has expired is not found',
+    name: 'find leaves out an entry that has expired',
     needs: ['find'],
     async run ({ store, resolution }) {
       const user = makeUser()
@@ -126,7 +126,7 @@ export const users: Case[] = [
     }
   },
   {
-    name: 'delete and touch tell whether there was an entry',
+    name: 'delete and touch return whether there was an entry',
     needs: ['find', 'touch'],
     async run ({ store, resolution }) {
       const [id, expired] = makeIds(2) as [string, string]
@@ -143,7 +143,7 @@ export const users: Case[] = [
     }
   },
   {
-    name: 'of twenty that delete one entry at once, exactly one is told that there was one',
+    name: 'of twenty concurrent calls of delete for one entry, exactly one returns that there was one',
     needs: ['find'],
     async run ({ store, other }) {
       const [id, user] = [makeId(), makeUser()]
@@ -154,7 +154,7 @@ export const users: Case[] = [
     }
   },
   {
-    name: 'entries that overlapping calls hand from user to user are each found once, whosever they are in the end',
+    name: 'when overlapping calls change the users of entries, each entry is found for exactly one user',
     needs: ['find', 'replace'],
     async run ({ store, other }) {
       const people = Array.from({ length: 4 }, makeUser)

@@ -7,7 +7,7 @@ const VALUES = [
   json('\0 \u2028 " \' \\ % $1 {} @ ü 漢 😀'), '{"a" : 1.50,\n"b":[]}', json('x'.repeat(1_048_576))
 ]
 
-/** Each is the id of an entry of its own. */
+/** Each must be the id of a different entry. */
 const ODD_IDS = [
   '__proto__', 'constructor', 'user:x', 'id:x', 'id', ':', 'a:b', 'a', 'A', 'a ', ' a', '%61', 'a%', 'a_', '{a}', '{a}b', '*', '?', '[a]', '"', '\'', '\\', '$1', '--',
   'ü', 'u\u0308', '漢', '😀', '../a', 'x'.repeat(200), `${'x'.repeat(199)}y`
@@ -22,7 +22,7 @@ export const values: Case[] = [
     }
   },
   {
-    name: 'a value that was set is there, for every process, until another one is set',
+    name: 'get returns, in every process, the value that was last set',
     async run ({ store, other }) {
       const id = makeId()
       for (const value of VALUES) {
@@ -32,7 +32,7 @@ export const values: Case[] = [
     }
   },
   {
-    name: 'odd ids are ids like any other',
+    name: 'unusual ids work like any other',
     async run ({ store }) {
       const key = makeId()
       const entries = ODD_IDS.map((odd, nth) => [odd + key, json(nth)] as const)
@@ -45,7 +45,7 @@ export const values: Case[] = [
     }
   },
   {
-    name: 'a value that was deleted is gone; deleting what is not there is no failure',
+    name: 'delete removes an entry, and does not fail if there is none',
     async run ({ store, other }) {
       const [id, kept] = makeIds(2) as [string, string]
       await store.set(id, json(1), LONG)
@@ -59,7 +59,7 @@ export const values: Case[] = [
     }
   },
   {
-    name: 'overlapping calls for different ids do not disturb each other',
+    name: 'overlapping calls for different ids do not affect each other',
     async run ({ store, other }) {
       const ids = makeIds(100)
       await Promise.all(ids.map(async (id, nth) => await [store, other][nth % 2]!.set(id, json(nth), LONG)))
@@ -70,21 +70,21 @@ export const values: Case[] = [
     }
   },
   {
-    name: 'overlapping sets of one id leave one of their values, whole',
+    name: 'overlapping calls of set for one id leave one of their values, complete',
     async run ({ store, other }) {
       const id = makeId()
       const written = Array.from({ length: 20 }, (_, nth) => json(`${nth} `.repeat(5000)))
       await Promise.all(written.map(async (value, nth) => await [store, other][nth % 2]!.set(id, value, LONG)))
       const text = await textIn(store, id)
       const isOne = text !== undefined && written.some(value => JSON.stringify(JSON.parse(text)) === value)
-      assert.ok(isOne, 'what is there is none of the values')
+      assert.ok(isOne, 'the entry has none of the values')
     }
   },
   {
-    name: 'an entry expires when its time is over, and not before',
+    name: 'an entry expires after its TTL, and not before',
     async run ({ store, other, resolution }) {
       const [short, long, prolonged, shortened] = makeIds(4) as [string, string, string, string]
-      // More than 31 bits of milliseconds, which timers cannot wait; the longest that a session may have
+      // 30 days in milliseconds exceed 31 bits, the limit of timers. 400 days is the longest idle timeout.
       const days = new Map([30, 400].map(amount => [makeId(), amount]))
       const ttl = shortOf(resolution)
       await store.set(long, json(1), LONG)
@@ -106,7 +106,7 @@ export const values: Case[] = [
     }
   },
   {
-    name: 'getMany has a value, or none, for each id in the order of the ids',
+    name: 'getMany returns one value for each id, in the order of the ids',
     needs: ['getMany'],
     async run ({ store, other }) {
       const [first, second, gone] = makeIds(3) as [string, string, string]

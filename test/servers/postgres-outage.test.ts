@@ -2,10 +2,10 @@ import { setTimeout as wait } from 'node:timers/promises'
 import pg from 'pg'
 import t from 'tap'
 import type { Test } from 'tap'
-import { postgresStore } from '../lib/postgres.js'
-import { pruneRegularly } from '../lib/store/postgres/pruning.js'
-import { missing, startPostgres } from './fixtures/servers.js'
-import { eventually, promptly } from './fixtures/time.js'
+import { postgresStore } from '../../lib/postgres.js'
+import { pruneRegularly } from '../../lib/store/postgres/pruning.js'
+import { missing, startPostgres } from '../fixtures/servers.js'
+import { eventually, promptly } from '../fixtures/time.js'
 
 const LONG = 60_000
 

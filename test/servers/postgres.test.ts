@@ -3,10 +3,10 @@ import Fastify from 'fastify'
 import pg from 'pg'
 import t from 'tap'
 import type { Test } from 'tap'
-import { postgresStore } from '../lib/postgres.js'
-import { storeTests } from '../lib/store-test.js'
-import { missing, startPostgres } from './fixtures/servers.js'
-import { eventually } from './fixtures/time.js'
+import { postgresStore } from '../../lib/postgres.js'
+import { storeTests } from '../../lib/store-test.js'
+import { missing, startPostgres } from '../fixtures/servers.js'
+import { eventually } from '../fixtures/time.js'
 
 const LONG = 60_000
 
@@ -153,7 +153,7 @@ t.test('what is wrong is an error at once', async t => {
   for (const pruneInterval of [0, -1, NaN, '900', 3_000_000, true]) {
     t.throws(() => postgresStore(pool, { pruneInterval: pruneInterval as number }), { message: /"pruneInterval" must be a number of seconds above 0/ })
   }
-  t.throws(() => postgresStore(pool, { tabel: 'x' } as never), { message: /"tabel" is unknown; known are table, pruneInterval/ })
+  t.throws(() => postgresStore(pool, { tabel: 'x' } as never), { message: /"tabel" is unknown. Did you mean table/ })
 })
 
 t.test('what cannot be serialized is tried twenty times', async t => {

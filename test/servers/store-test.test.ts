@@ -7,12 +7,12 @@ import Keyv from 'keyv'
 import { createClient } from 'redis'
 import t from 'tap'
 import type { Test } from 'tap'
-import { fromExpressStore } from '../lib/index.js'
-import type { SessionStore } from '../lib/index.js'
-import { storeTests } from '../lib/store-test.js'
-import type { StoreTestOptions } from '../types/store-test.js'
-import { MemoryStore } from './fixtures/memory-store.js'
-import { missing, startPostgres, startRedis } from './fixtures/servers.js'
+import { fromExpressStore } from '../../lib/index.js'
+import type { SessionStore } from '../../lib/index.js'
+import { storeTests } from '../../lib/store-test.js'
+import type { StoreTestOptions } from '../../types/store-test.js'
+import { MemoryStore } from '../fixtures/memory-store.js'
+import { missing, startPostgres, startRedis } from '../fixtures/servers.js'
 
 async function passes (t: Test, store: SessionStore, amount: number, options?: StoreTestOptions): Promise<void> {
   const tests = storeTests(store, options)

@@ -5,11 +5,11 @@ import { Redis } from 'ioredis'
 import { createClient } from 'redis'
 import t from 'tap'
 import type { Test } from 'tap'
-import { redisStore } from '../lib/redis.js'
-import { storeTests } from '../lib/store-test.js'
-import { clients } from './fixtures/redis-clients.js'
-import { missing, startRedis } from './fixtures/servers.js'
-import type { Server } from './fixtures/servers.js'
+import { redisStore } from '../../lib/redis.js'
+import { storeTests } from '../../lib/store-test.js'
+import { clients } from '../fixtures/redis-clients.js'
+import { missing, startRedis } from '../fixtures/servers.js'
+import type { Server } from '../fixtures/servers.js'
 
 const LONG = 60_000
 
@@ -183,6 +183,31 @@ t.test('what is wrong is an error at once', async t => {
     t.throws(() => redisStore(wrong as never), { code: 'FST_SESSION_INVALID_OPTION', message: /"client" must be a client of node-redis or of ioredis/ })
   }
   t.throws(() => redisStore(client as never, { prefix: 5 as never }), { message: /"prefix" must be a string/ })
-  t.throws(() => redisStore(client as never, { prefx: '' } as never), { message: /"prefx" is unknown; known are prefix/ })
+  t.throws(() => redisStore(client as never, { prefx: '' } as never), { message: /"prefx" is unknown. Did you mean prefix/ })
   t.throws(() => redisStore(client as never, null as never), { code: 'FST_SESSION_INVALID_OPTION' })
+})
+
+t.test('the sessions of a user are found in a time that grows with their number, and not with its square', async t => {
+  const answer = Array.from({ length: 40_000 }, (_, nth) => [`id${nth}`, '{}', 1]).flat()
+  const run = async (): Promise<unknown> => answer
+  const client = { get: run, set: run, eval: run, evalSha: run } as unknown as Parameters<typeof redisStore>[0]
+  const start = performance.now()
+  const found = await redisStore(client).find('u1')
+  t.equal(found.length, 40_000)
+  t.same(found.at(-1), { id: 'id39999', value: '{}', expiresAt: 1 })
+  t.ok(performance.now() - start < 2000)
+})
+
+t.test('a subscription whose connection never opened can be closed', async t => {
+  let destroyed = 0
+  const copy = {
+    on () {},
+    connect: async () => { throw new Error('down') },
+    subscribe: async () => {},
+    destroy () { destroyed++; throw new Error('The client is closed') }
+  }
+  const client = { get: async () => null, set: async () => 'OK', eval: async () => 1, evalSha: async () => 1, duplicate: () => copy, on () {}, listenerCount: () => 1 }
+  const stop = await redisStore(client).subscribe!(() => {})
+  await stop()
+  t.ok(destroyed > 0)
 })

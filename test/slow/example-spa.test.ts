@@ -4,8 +4,8 @@ import type { BrowserContext, Page } from 'playwright-core'
 import t from 'tap'
 import type { Test } from 'tap'
 import Fastify from 'fastify'
-import { buildApp } from '../examples/spa/app.mjs'
-import { Jar } from './fixtures/app.js'
+import { buildApp } from '../../examples/spa/app.mjs'
+import { Jar } from '../fixtures/app.js'
 
 const secret = 'a secret for the example, long enough'
 const ada = { name: 'ada', password: 'fastify' }

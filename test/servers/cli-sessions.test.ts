@@ -1,17 +1,20 @@
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { createServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import pg from 'pg'
 import { createClient, createCluster } from 'redis'
 import t from 'tap'
 import type { Test } from 'tap'
-import { cli } from '../lib/cli/cli.js'
-import type { SessionStore } from '../lib/index.js'
-import { postgresStore } from '../lib/postgres.js'
-import { redisStore } from '../lib/redis.js'
-import { makeApp } from './fixtures/app.js'
-import { missing, startPostgres, startRedis, startRedisCluster } from './fixtures/servers.js'
+import { cli } from '../../lib/cli/cli.js'
+import type { SessionStore } from '../../lib/index.js'
+import { postgresStore } from '../../lib/postgres.js'
+import { redisStore } from '../../lib/redis.js'
+import { makeApp } from '../fixtures/app.js'
+import { missing, startPostgres, startRedis, startRedisCluster } from '../fixtures/servers.js'
 
 interface Result { code: number, json: any, err: string }
 
@@ -23,7 +26,7 @@ async function run (args: string[], env: Record<string, string> = {}): Promise<R
   return { code, json: out === '' ? undefined : JSON.parse(out), err }
 }
 
-/** Three sessions of Ada's, one of Bob's, and one of Ada's of another name. */
+/** Three sessions of Ada, one of Bob, and one of Ada with another session name. */
 async function fill (store: SessionStore): Promise<void> {
   const userOf = (data: { user?: { id: string } }): string | undefined => data.user?.id
   const app = await makeApp({ store, userOf })
@@ -32,7 +35,7 @@ async function fill (store: SessionStore): Promise<void> {
   await (staff as unknown as { staff: typeof app.session }).staff.cookie({ user: { id: 'ada', name: 'x' } })
 }
 
-/** What an administrator does, the same with each store. */
+/** The actions of an administrator, with any store. */
 async function administrate (t: Test, store: string[], env: Record<string, string> = {}): Promise<void> {
   const sessions = async (...args: string[]): Promise<Result> => await run([...args, ...store], env)
   const listed = await sessions('list', '--user', 'ada')
@@ -42,6 +45,7 @@ async function administrate (t: Test, store: string[], env: Record<string, strin
   t.notMatch(JSON.stringify(listed.json), 'private', 'no data unless it is asked for')
   t.match((await sessions('list', '--user', 'ada', '--data')).json[0], { data: { note: 'private' } })
   t.equal((await sessions('list', '--user', 'ada', '--name', 'staff')).json.length, 1)
+  t.equal((await sessions('list', '--user', 'ada', '--name', 'session')).json.length, 3)
   const [first, second] = listed.json as [{ id: string }, { id: string }]
   t.match(await sessions('end', first.id, '--user', 'bob'), { code: 1, json: { ended: false } })
   t.match(await sessions('end', first.id, '--user', 'ada'), { code: 0, json: { ended: true } })
@@ -51,7 +55,7 @@ async function administrate (t: Test, store: string[], env: Record<string, strin
   t.equal((await sessions('list', '--user', 'bob')).json.length, 1)
 }
 
-t.test('the sessions of a user in Redis', { skip: missing('redis-server') }, async t => {
+t.test('the command lists and ends the sessions of a user in Redis', { skip: missing('redis-server') }, async t => {
   const server = await startRedis()
   t.teardown(async () => { await server.stop() })
   const client = await createClient({ url: server.url }).connect()
@@ -63,7 +67,7 @@ t.test('the sessions of a user in Redis', { skip: missing('redis-server') }, asy
   t.match(await run(['prune', '--redis', server.url]), { code: 2, err: /prune is for PostgreSQL/ })
 })
 
-t.test('the sessions of a user in Redis with ioredis, where redis is not installed', { skip: missing('redis-server') }, async t => {
+t.test('the command uses ioredis if redis is not installed', { skip: missing('redis-server') }, async t => {
   const server = await startRedis()
   t.teardown(async () => { await server.stop() })
   const client = await createClient({ url: server.url }).connect()
@@ -73,7 +77,7 @@ t.test('the sessions of a user in Redis with ioredis, where redis is not install
   await administrate(t, [], { SESSION_STORE_URL: server.url })
 })
 
-t.test('the sessions of a user in a Redis Cluster', { skip: missing('redis-server') }, async t => {
+t.test('the command lists and ends the sessions of a user in a Redis Cluster', { skip: missing('redis-server') }, async t => {
   const cluster = await startRedisCluster()
   t.teardown(async () => { await cluster.stop() })
   const { url } = cluster.nodes[0]!
@@ -87,7 +91,7 @@ t.test('the sessions of a user in a Redis Cluster', { skip: missing('redis-serve
   t.equal((await run(['list', '--user', 'ada', '--redis', url, '--cluster', '--prefix', 'x:'])).json.length, 3)
 })
 
-t.test('the sessions of a user in PostgreSQL', { skip: missing('postgresql') }, async t => {
+t.test('the command lists and ends the sessions of a user in PostgreSQL, and prunes', { skip: missing('postgresql') }, async t => {
   const server = await startPostgres()
   t.teardown(async () => { await server.stop() })
   const pool = new pg.Pool({ connectionString: server.url })
@@ -105,7 +109,7 @@ t.test('the sessions of a user in PostgreSQL', { skip: missing('postgresql') }, 
   t.equal((await run(['list', '--user', 'ada', '--table', 'mine'], { SESSION_STORE_URL: server.url })).json.length, 3)
 })
 
-t.test('a store that is not available is said without its password', async t => {
+t.test('the error of a store that is not available does not contain its password', async t => {
   for (const url of ['redis://user:hunter2@127.0.0.1:1', 'postgresql://user:hunter2@127.0.0.1:1/x']) {
     const { code, err, json } = await run(['list', '--user', 'ada'], { SESSION_STORE_URL: url })
     t.equal(code, 3)
@@ -115,7 +119,22 @@ t.test('a store that is not available is said without its password', async t => 
   }
 })
 
-t.test('what is missing or wrong is said', async t => {
+t.test('a server that does not answer is not waited for', async t => {
+  const url = await serve(t, () => {})
+  t.match(await run(['list', '--user', 'ada', '--redis', url]), { code: 3, err: /connect did not answer in time/ })
+  inFolder(t, 'ioredis')
+  t.match(await run(['list', '--user', 'ada', '--redis', url]), { code: 3, err: /connect did not answer in time/ })
+})
+
+t.test('a connection that breaks is a store that is not available', async t => {
+  const url = await serve(t, (socket, commands) => {
+    if (commands.includes('EVALSHA')) socket.destroy()
+    else socket.write('+OK\r\n'.repeat(commands.split(/^\*/m).length - 1))
+  })
+  t.match(await run(['list', '--user', 'ada', '--redis', url]), { code: 3, err: /closed/ })
+})
+
+t.test('an error names the argument that is missing or wrong', async t => {
   const wrong: Array<[string[], RegExp, Record<string, string>?]> = [
     [[], /sessions needs an action: list, end, end-all, prune/],
     [['destroy'], /needs an action/],
@@ -134,7 +153,7 @@ t.test('what is missing or wrong is said', async t => {
   }
 })
 
-t.test('an id may begin with a hyphen', { skip: missing('redis-server') }, async t => {
+t.test('an id may start with a hyphen', { skip: missing('redis-server') }, async t => {
   const server = await startRedis()
   t.teardown(async () => { await server.stop() })
   const client = await createClient({ url: server.url }).connect()
@@ -149,13 +168,17 @@ t.test('an id may begin with a hyphen', { skip: missing('redis-server') }, async
   t.match(await run(['end', '--user', 'ada', '--redis', server.url, two]), { code: 0, json: { ended: true } })
 })
 
-t.test('end needs an id', { skip: missing('redis-server') }, async t => {
+t.test('end requires an id', { skip: missing('redis-server') }, async t => {
   const server = await startRedis()
   t.teardown(async () => { await server.stop() })
   t.match(await run(['end', '--user', 'ada', '--redis', server.url]), { code: 2, err: /end needs the id/ })
 })
 
-t.test('a client that is not installed is named, and one that is broken says why', async t => {
+t.test('an error names a client that is not installed, and shows why another one fails to load', async t => {
+  inFolder(t, 'ioredis')
+  for (const more of [[], ['--cluster']]) {
+    t.match(await run(['list', '--user', 'ada', '--redis', 'redis://127.0.0.1:1', ...more]), { code: 3, json: undefined, err: /\w/ })
+  }
   inFolder(t)
   t.match(await run(['list', '--user', 'ada', '--redis', 'redis://127.0.0.1:1']), { code: 2, err: /Install redis or ioredis/ })
   t.match(await run(['list', '--user', 'ada', '--postgres', 'postgresql://127.0.0.1:1/x']), { code: 2, err: /Install pg/ })
@@ -176,4 +199,19 @@ function inFolder (t: Test, ...packages: string[]): void {
     process.chdir(before)
     rmSync(folder, { recursive: true })
   })
+}
+
+/** The address of a server that answers in its own way. */
+async function serve (t: Test, answer: (socket: Socket, data: string) => void): Promise<string> {
+  const sockets = new Set<Socket>()
+  const server = createServer(socket => {
+    sockets.add(socket)
+    socket.on('error', () => {}).on('data', data => { answer(socket, data.toString()) })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  return `redis://127.0.0.1:${(server.address() as AddressInfo).port}`
 }

@@ -2,10 +2,10 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { createClient } from 'redis'
 import t from 'tap'
-import { redisStore } from '../lib/redis.js'
-import { clients } from './fixtures/redis-clients.js'
-import { missing, startRedis } from './fixtures/servers.js'
-import { eventually, promptly } from './fixtures/time.js'
+import { redisStore } from '../../lib/redis.js'
+import { clients } from '../fixtures/redis-clients.js'
+import { missing, startRedis } from '../fixtures/servers.js'
+import { eventually, promptly } from '../fixtures/time.js'
 
 const LONG = 60_000
 

@@ -6,9 +6,9 @@ import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import ts from 'typescript'
-import sessionPlugin, { getSession } from '../lib/index.js'
-import { reservedKeys } from '../lib/json.js'
-import { browser, blocksOf, blockWith, fileOf, folder, names, pageOf, registrationOf, root } from './fixtures/migrating.js'
+import sessionPlugin, { getSession } from '../../lib/index.js'
+import { reservedKeys } from '../../lib/json.js'
+import { browser, blocksOf, blockWith, fileOf, folder, names, pageOf, registrationOf, root } from '../fixtures/migrating.js'
 
 // What all pages of docs/migrating/ have in common. What each says is tested in test/migrating-<package>.test.ts.
 
