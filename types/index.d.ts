@@ -62,7 +62,10 @@ declare namespace sessionPlugin {
     readonly reason: SessionReason | null
     /** Whether it is bound to a device (`deviceBound`, experimental) */
     readonly bound: boolean
-    /** When the device last proved that it holds the key; `null` where the session is not bound, and outside a request */
+    /**
+     * When the device last proved that it holds the key (1970 for a cookie from before the registration); `null` where the session is
+     * not bound, and outside a request
+     */
     readonly provenAt: Date | null
   }
 
@@ -281,7 +284,10 @@ declare namespace sessionPlugin {
     challengeTimeout?: number | undefined
     /** Where the browser registers (`POST <path>/registration`) and refreshes (`POST <path>/refresh`); default `/dbsc` */
     path?: string | undefined
-    /** Name of the cookie that holds the proof; default the session's cookie name and `-bound` */
+    /**
+     * Name of the cookie that holds the proof; default the session's cookie name and `-bound`. A cookie with `-offered` after this
+     * name remembers the offer
+     */
     cookieName?: string | undefined
     /** Answer a link from another site that came without the proof with a page that loads itself again; default `true` */
     reload?: boolean | undefined
