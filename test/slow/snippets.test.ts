@@ -9,6 +9,7 @@ import { blocksOf, readPages, root } from '../fixtures/pages.js'
 /** What a snippet that starts in the middle of an app takes as given. Its own names hide these. */
 const given = `
 import type sessionPluginType from 'fastify-sealed-session'
+import type { SessionStore } from 'fastify-sealed-session'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, FastifyTypeProvider } from 'fastify'
 import type { OAuth2Namespace } from '@fastify/oauth2'
@@ -19,6 +20,7 @@ declare global {
   const app: FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, Loose> & { provider: OAuth2Namespace }
   const request: FastifyRequest & { body: any }
   const user: User
+  const store: SessionStore
   const token: string
   const redis: {
     get (key: string): Promise<string | null>
