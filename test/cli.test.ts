@@ -163,7 +163,7 @@ t.test('wrong usage goes to standard error with 2, in a sentence that says what 
   const cases: Array<[args: string[], err: string]> = [
     [[], 'Which command? The commands are keygen, inspect, sessions'],
     [['-bcdefghijklmnopqrstuv'], 'Unknown command "-bcdefghijklmnopqrstuv". The commands are keygen, inspect, sessions'],
-    [['-bcdefghijklmnopqrstuv'], 'Unknown command "-bcdefghijklmnopqrstuv". The commands are keygen, inspect, sessions'],
+    [['sessions', 'end', 'one', 'two', '--user', 'ada'], 'sessions takes two arguments at most'],
     [['nonsense'], 'Unknown command "nonsense". The commands are keygen, inspect, sessions'],
     [['__proto__'], 'Unknown command "__proto__". The commands are keygen, inspect, sessions'],
     [[secret], 'Unknown command. The commands are keygen, inspect, sessions'],
