@@ -273,3 +273,19 @@ t.test('a session that has ended since it was loaded aborts its signal at once',
   await answer
   t.ok(signals[0]!.aborted)
 })
+
+t.test('a request that finds its session ended by another process aborts the signals of it', async t => {
+  const store = new TestStore('replace', 'find')
+  const { acts, signals } = holding()
+  const [here, there] = await makeNodes(2, () => ({ store: store.beside(), userOf }), acts)
+  const jar = await startOn(here, '/login')
+  const signal = await held(signals, copyOf(jar))
+  const late = copyOf(jar).get('/late/change')
+  await here.gates.arrival('change')
+  await copyOf(jar, { app: there.app }).get('/logout')
+  t.notOk(signal.aborted)
+  here.gates.open('change')
+  await late
+  t.ok(signal.aborted)
+  await here.app.close()
+})
