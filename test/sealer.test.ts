@@ -72,7 +72,7 @@ t.test('a seal is rejected as outlived after the absolute timeout, and as expire
 })
 
 t.test('a seal without an expiry ends with the absolute timeout, or never', async t => {
-  const text = encode('session', { id: 'x', createdAt: Date.now(), idle: undefined, text: '{}', stored: false })
+  const text = encode('"session"', { id: 'x', createdAt: Date.now(), idle: undefined, text: '{}', stored: false })
   const token = await Iron.seal(JSON.parse(text), secret, Iron.defaults)
   const capped = await make({ absoluteTimeout: 100 }).unseal(token)
   t.equal(capped.ok && capped.info.expiresAt.getTime() - capped.info.createdAt.getTime(), 100_000)
@@ -102,7 +102,7 @@ t.test('an envelope with another order of keys or other spaces opens too', async
 
 t.test('a session with another name and data that would hide a member are rejected', async t => {
   t.same(await make().unseal(await make({ sessionName: 'admin' }).seal({})), { ok: false, reason: 'wrong-name' })
-  const text = encode('session', { id: 'x', createdAt: Date.now(), idle: 60, text: '{"get":1}', stored: false })
+  const text = encode('"session"', { id: 'x', createdAt: Date.now(), idle: 60, text: '{"get":1}', stored: false })
   t.same(await make().unseal(sealText(text)), { ok: false, reason: 'invalid' })
   const odd = make({ sessionName: 'a","d":{"x":"' })
   t.match(await odd.unseal(await odd.seal({ note: ',"d":{}' })), { ok: true, data: { note: ',"d":{}' } })

@@ -2,8 +2,7 @@ import type { SealOptions } from 'iron-webcrypto' with { 'resolution-mode': 'imp
 import type { IronOptions } from '../../types/index.js'
 import type { Engine, Opened } from './engine.js'
 import type { Keyring } from './keyring.js'
-import { expiryOf, hasSaltsFor } from './token.js'
-import type { Token } from './token.js'
+import { expiryOf, hasSaltsFor, parseToken } from './token.js'
 
 /**
  * iron-webcrypto is ESM-only and few apps need it, so the first seal loads it. `import()` works on every supported version of Node;
@@ -41,7 +40,9 @@ export class IronEngine implements Engine {
     return await Iron.seal(sealed, { id, encryption, integrity }, { ...options, ttl: expiresAt - now })
   }
 
-  async open (token: Token): Promise<Opened> {
+  async open (text: string): Promise<Opened> {
+    const token = parseToken(text)
+    if (token === undefined) return { ok: false, reason: 'malformed' }
     const candidates = this.#keyring.candidates(token.id)
     const Iron = await load()
     const options = this.#optionsOver(Iron.defaults)
@@ -50,15 +51,14 @@ export class IronEngine implements Engine {
       if (!hasSaltsFor(key, token)) continue
       reason = 'tampered'
       const { encryption, integrity } = key
-      const sealed = `${token.signed}*${token.integritySalt}*${token.mac}`
-      let text: string
+      let opened: string
       try {
-        text = await Iron.unseal(sealed, { [token.id || 'default']: { encryption, integrity } }, options) as string
+        opened = await Iron.unseal(text, { [token.id || 'default']: { encryption, integrity } }, options) as string
       } catch {
         continue
       }
       try {
-        return { ok: true, text: JSON.stringify(this.#decode(text)), key, expiresAt: expiryOf(token) }
+        return { ok: true, text: JSON.stringify(this.#decode(opened)), key, expiresAt: expiryOf(token) }
       } catch {
         return { ok: false, reason: 'malformed' }
       }

@@ -4,7 +4,7 @@ import type { Engine, Opened } from './engine.js'
 import type { Key, Keyring } from './keyring.js'
 import { Lru } from './lru.js'
 import { CipherKey, MacKey } from './primitives.js'
-import { expiryOf, hasSaltsFor } from './token.js'
+import { expiryOf, hasSaltsFor, isWhole, isWholeOnceDecoded, splitToken } from './token.js'
 import type { Token } from './token.js'
 
 /** An epoch ends after an hour or 2^20 seals, whichever comes first. */
@@ -55,9 +55,9 @@ function derive (secret: SecretValue, salt: string): Uint8Array {
   return typeof secret === 'string' ? pbkdf2Sync(secret, salt, 1, 32, 'sha1') : secret
 }
 
-/** 256 bits for a string, none for a raw key. */
+/** 128 bits for a string, none for a raw key. Other implementations take a salt of any length from the seal; Iron's own has 256 bits. */
 function newSalt (secret: SecretValue): string {
-  return typeof secret === 'string' ? randomBytes(32).toString('hex') : ''
+  return typeof secret === 'string' ? randomBytes(16).toString('hex') : ''
 }
 
 /** One secret, and the keys derived from it with the salts of other nodes and epochs. */
@@ -71,10 +71,15 @@ class KeySchedule {
     this.key = key
   }
 
-  keys ({ encryptionSalt, integritySalt }: Token): SaltedKeys {
+  /** The keys for the salts of a token, if a token with them was verified before. */
+  find ({ encryptionSalt, integritySalt }: Token): SaltedKeys | undefined {
     if (this.#last?.fit(encryptionSalt, integritySalt)) return this.#last
     const known = this.#known.get(integritySalt || encryptionSalt)
-    return known?.fit(encryptionSalt, integritySalt) ? known : new SaltedKeys(this.key, encryptionSalt, integritySalt)
+    return known?.fit(encryptionSalt, integritySalt) ? known : undefined
+  }
+
+  derive ({ encryptionSalt, integritySalt }: Token): SaltedKeys {
+    return new SaltedKeys(this.key, encryptionSalt, integritySalt)
   }
 
   /** Call it only for keys of verified seals, so that forged salts cannot evict others. */
@@ -102,7 +107,9 @@ class KeySchedule {
   }
 }
 
-/** Iron's default parameters (aes-256-cbc, sha256, one iteration, 256-bit salts) on node:crypto, synchronously. */
+const malformed = { ok: false, reason: 'malformed' } as const
+
+/** Iron's default parameters (aes-256-cbc, sha256, one iteration; salts of any length) on node:crypto, synchronously. */
 export class NodeEngine implements Engine {
   readonly sync = true
   readonly #keyring: Keyring
@@ -125,7 +132,9 @@ export class NodeEngine implements Engine {
     return signed + epoch.suffix + epoch.integrity.mac(signed)
   }
 
-  open (token: Token): Opened {
+  open (text: string): Opened {
+    const token = splitToken(text)
+    if (token === undefined) return malformed
     // 1. Choose the secrets: the one with this id, or all of them if the seal has no id.
     const candidates = this.#keyring.candidates(token.id)
     let reason: 'malformed' | 'tampered' = 'malformed'
@@ -133,16 +142,19 @@ export class NodeEngine implements Engine {
       if (!hasSaltsFor(key, token)) continue
       const schedule = this.#schedules.get(key)!
       // 2. Verify the MAC. Nothing is decrypted before.
-      const keys = schedule.keys(token)
+      const known = schedule.find(token)
+      const keys = known ?? schedule.derive(token)
       reason = 'tampered'
       if (!keys.integrity.verify(token.signed, token.mac)) continue
       // 3. Decrypt.
-      const text = keys.cipher.decrypt(token.iv, token.ciphertext)
-      if (text === undefined) return { ok: false, reason: 'malformed' }
+      const opened = keys.cipher.decrypt(token.iv, token.ciphertext)
+      // 4. Check the characters of the other parts, which costs little where the id and the salts are known.
+      const isFamiliar = known !== undefined && token.id === key.id
+      if (opened === undefined || !(isFamiliar ? isWholeOnceDecoded(token) : isWhole(text))) return malformed
       schedule.keep(keys)
-      return { ok: true, text, key, expiresAt: expiryOf(token) }
+      return { ok: true, text: opened, key, expiresAt: expiryOf(token) }
     }
-    return { ok: false, reason: this.#keyring.reasonFor(token.id, reason) }
+    return isWhole(text) ? { ok: false, reason: this.#keyring.reasonFor(token.id, reason) } : malformed
   }
 
   #newEpoch (): Epoch {

@@ -1,7 +1,6 @@
 import type { SessionReason } from '../../types/index.js'
 import type { MaybePromise } from '../then.js'
 import type { Key } from './keyring.js'
-import type { Token } from './token.js'
 
 /** The result of opening a token: the sealed text, or why it did not open. */
 export type Opened =
@@ -13,5 +12,5 @@ export interface Engine {
   readonly sync: boolean
   /** @param expiresAt milliseconds since 1970 */
   seal (text: string, expiresAt: number): MaybePromise<string>
-  open (token: Token): MaybePromise<Opened>
+  open (token: string): MaybePromise<Opened>
 }

@@ -42,30 +42,34 @@ const [VERSION, BOUND_VERSION] = [1, 2]
 /**
  * The text to seal, which is JSON, as every Iron implementation expects: version, name, id, creation time, the session's own idle
  * timeout if it has one, and the data last, so that its text can be sliced out. The data is `null` if it is in the store.
+ * @param quotedName the name as JSON
  */
-export function encode (name: string, envelope: Envelope): string {
+export function encode (quotedName: string, envelope: Envelope): string {
   const idle = envelope.idle === undefined ? '' : `,"t":${envelope.idle}`
   const entryUntil = envelope.entryUntil === undefined ? '' : `,"e":${envelope.entryUntil}`
   const binding = envelope.binding === undefined ? '' : `,"b":"${envelope.binding.id}.${envelope.binding.key}"`
   const version = envelope.binding === undefined ? VERSION : BOUND_VERSION
-  return `{"v":${version},"n":${JSON.stringify(name)},"i":"${envelope.id}","c":${envelope.createdAt}${idle}${entryUntil}${binding},"d":${envelope.stored ? 'null' : envelope.text}}`
+  return `{"v":${version},"n":${quotedName},"i":"${envelope.id}","c":${envelope.createdAt}${idle}${entryUntil}${binding},"d":${envelope.stored ? 'null' : envelope.text}}`
 }
 
 // What `encode` writes before the data. One match costs a quarter of parsing it as JSON.
 const head = /^\{"v":([12]),"n":("(?:[^"\\]|\\.)*"),"i":"([\w-]+)","c":(\d+)(?:,"t":(false|[\d.e+-]+))?(?:,"e":(\d+))?(?:,"b":"([\w-]+)\.([\w-]+)")?,"d":(?=\{|null\}$)/
 
-/** Reads a sealed text. Anything but our envelope is `foreign`; a session with another name is `wrong-name`. */
-export function decode (name: string, sealed: string): Decoded {
+/**
+ * Reads a sealed text. Anything but our envelope is `foreign`; a session with another name is `wrong-name`.
+ * @param quotedName the name as JSON
+ */
+export function decode (quotedName: string, sealed: string): Decoded {
   try {
     const parts = head.exec(sealed) ?? head.exec(sealed = rewrite(sealed))
     if (parts === null || !sealed.endsWith('}')) return { ok: false, reason: 'foreign' }
-    const [start, version, quotedName, id, createdAt, idle, entryUntil, bindingId, key] =
+    const [start, version, sealedName, id, createdAt, idle, entryUntil, bindingId, key] =
       parts as unknown as [string, string, string, string, string, string | undefined, string | undefined, string | undefined, string | undefined]
     if (Number(version) !== (key === undefined ? VERSION : BOUND_VERSION)) return { ok: false, reason: 'foreign' }
     const stored = sealed.charCodeAt(start.length) === 110 // n of null
     const text = stored ? EMPTY : sealed.slice(start.length, -1)
     const data = JSON.parse(text) as object
-    if (quotedName !== JSON.stringify(name)) return { ok: false, reason: 'wrong-name' }
+    if (sealedName !== quotedName) return { ok: false, reason: 'wrong-name' }
     const envelope = {
       id,
       createdAt: Number(createdAt),

@@ -5,12 +5,14 @@ import { randomBlock } from './random.js'
 const BLOCK = 16
 const HASH_BLOCK = 64
 const DIGEST = 32
+/** Characters of base64url */
+const MAC = 43
 const SCRATCH = 32 * 1024
 
 // Shared by all calls here, which are synchronous. Nothing in it outlives the call that fills it.
 const scratch = Buffer.allocUnsafeSlow(SCRATCH)
-const claimed = Buffer.allocUnsafeSlow(DIGEST)
-const computed = Buffer.allocUnsafeSlow(DIGEST)
+const claimed = Buffer.allocUnsafeSlow(MAC)
+const computed = Buffer.allocUnsafeSlow(MAC)
 
 function workspace (size: number): Buffer {
   return size <= SCRATCH ? scratch : Buffer.allocUnsafe(size)
@@ -43,12 +45,13 @@ export class CipherKey {
     return `${output.toString('base64url', 0, BLOCK)}*${output.toString('base64url', BLOCK)}`
   }
 
-  /** Decrypts. Returns `undefined` if the ciphertext is not made of whole blocks, or its padding is wrong. */
+  /** Decrypts. Returns `undefined` if a character is not base64, or the ciphertext is not made of whole blocks, or its padding is wrong. */
   decrypt (iv: string, ciphertext: string): string | undefined {
     const input = workspace(ciphertext.length + BLOCK)
-    input.write(iv, 'base64url')
-    const end = BLOCK + input.write(ciphertext, BLOCK, 'base64url')
-    if (end % BLOCK !== 0) return undefined
+    const bytes = ciphertext.length * 3 >> 2
+    // The decoder skips foreign characters.
+    if (bytes % BLOCK !== 0 || input.write(iv, 'base64url') !== BLOCK || input.write(ciphertext, BLOCK, 'base64url') !== bytes) return undefined
+    const end = BLOCK + bytes
     this.#decipher ??= createDecipheriv('aes-256-cbc', this.#bytes, randomBytes(BLOCK)).setAutoPadding(false)
     // The IV is decrypted like ciphertext. Its output is noise; the text follows it.
     const output = this.#decipher.update(input.subarray(0, end))
@@ -79,13 +82,12 @@ export class MacKey {
   }
 
   /**
-   * Compares in constant time.
-   * @param mac 43 characters of base64url
+   * Compares in constant time. The characters are compared and not the bytes, so that only canonical base64url is accepted.
+   * @param mac 43 ASCII characters
    */
   verify (text: string, mac: string): boolean {
-    this.#hashInner(text)
-    computed.write(hash('sha256', this.#outer, 'binary'), 'latin1')
-    claimed.write(mac, 'base64url')
+    computed.write(this.mac(text), 'latin1')
+    claimed.write(mac, 'latin1')
     return timingSafeEqual(claimed, computed)
   }
 

@@ -18,7 +18,7 @@ import { randomId } from './random.js'
 import { validate } from '../schema.js'
 import { IronEngine } from './engine-iron.js'
 import { NodeEngine } from './engine-node.js'
-import { parseToken } from './token.js'
+import { isWhole } from './token.js'
 
 /** A verified token, as the cache keeps it. */
 export interface Verified {
@@ -39,8 +39,8 @@ export type Loaded =
   { ok: true, verified: Verified, data: object, entry?: { raw: string, sealIdle: Idle, seenAt: number | undefined } } |
   { ok: false, reason: SessionReason }
 
-/** Characters of base64url */
-const MAC_LENGTH = 43
+/** How many characters of a MAC are the key of the cache: 72 bits. The whole MAC, let alone the whole token, takes longer to hash */
+const CACHE_KEY = 12
 
 /** Seals envelopes into tokens and opens them, with one engine, checks of the times, and a cache of verified tokens. */
 export class SessionSealer {
@@ -48,6 +48,7 @@ export class SessionSealer {
   readonly sync: boolean
   readonly times: Lifetimes
   readonly #config: SealerConfig
+  readonly #quotedName: string
   readonly #engine: Engine
   readonly #cache: Lru<Verified>
   readonly #met: Doorkeeper
@@ -55,6 +56,7 @@ export class SessionSealer {
   constructor (config: SealerConfig) {
     const { keyring, iron, cacheSize } = config
     this.#config = config
+    this.#quotedName = JSON.stringify(config.sessionName)
     this.#engine = iron === undefined ? new NodeEngine(keyring) : new IronEngine(keyring, iron)
     this.sync = this.#engine.sync
     this.#cache = new Lru(cacheSize)
@@ -68,21 +70,19 @@ export class SessionSealer {
     if (this.#config.interop === 'iron-session') {
       return this.#engine.seal(encodeBare(this.#config.sessionName, envelope), expiresAt) as string + VERSION_SUFFIX
     }
-    const token = this.#engine.seal(encode(this.#config.sessionName, envelope), expiresAt)
+    const token = this.#engine.seal(encode(this.#quotedName, envelope), expiresAt)
     // Count the sealing as the first sighting, so that the token's first return is cached.
     if (typeof token === 'string') this.#met.before(token)
     return token
   }
 
   unseal (text: string): MaybePromise<Loaded> {
-    const known = this.#cache.get(text.slice(-MAC_LENGTH))
+    const known = this.#cache.get(text.slice(-CACHE_KEY))
     if (known?.token === text) return this.#judge(known, undefined)
     const isIronSession = text.endsWith(VERSION_SUFFIX)
-    const token = parseToken(isIronSession ? text.slice(0, -VERSION_SUFFIX.length) : text)
-    if (token === undefined) return { ok: false, reason: 'malformed' }
-    if (isIronSession && this.#config.interop !== 'iron-session') return { ok: false, reason: 'foreign' }
-    const opened = this.#engine.open(token)
-    return then(opened, opened => this.#accept(text, opened))
+    const token = isIronSession ? text.slice(0, -VERSION_SUFFIX.length) : text
+    if (isIronSession && this.#config.interop !== 'iron-session') return { ok: false, reason: isWhole(token) ? 'foreign' : 'malformed' }
+    return then(this.#engine.open(token), opened => this.#accept(text, opened))
   }
 
   /** Seals a text that is no session's, with its exact expiry in milliseconds since 1970. */
@@ -92,8 +92,7 @@ export class SessionSealer {
 
   /** Opens any token that one of the secrets has sealed. Its expiry is for the caller to check. */
   openText (text: string): MaybePromise<Opened> {
-    const token = parseToken(text)
-    return token === undefined ? { ok: false, reason: 'malformed' } : this.#engine.open(token)
+    return this.#engine.open(text)
   }
 
   #accept (text: string, opened: Opened): Loaded {
@@ -106,15 +105,15 @@ export class SessionSealer {
     if (findReservedKey(data) !== undefined) return { ok: false, reason: 'invalid' }
     const stale = opened.key !== this.#config.keyring.newest || decoded.converted
     const verified = { token: text, envelope, expiresAt: opened.expiresAt, stale }
-    // The key is the MAC, because hashing the whole token costs ten times as much; `unseal` compares the whole token.
-    if (this.#met.before(text)) this.#cache.set(text.slice(-MAC_LENGTH), verified)
+    // `unseal` compares the whole token. A slice of a header would keep the whole header in memory, so the cache gets a copy.
+    if (this.#met.before(text)) this.#cache.set(text.slice(-CACHE_KEY), { ...verified, token: copyOf(text) })
     return this.#judge(verified, data)
   }
 
   #decode (text: string, token: string): Decoded {
     const { sessionName, interop } = this.#config
     if (token.endsWith(VERSION_SUFFIX)) return decodeBare(sessionName, text, token, this.times.now(), false)
-    const decoded = decode(sessionName, text)
+    const decoded = decode(this.#quotedName, text)
     switch (interop) {
       case false: return decoded
       case 'iron': return decoded.ok || decoded.reason !== 'foreign' ? decoded : decodeBare(sessionName, text, token, this.times.now(), true)
@@ -160,6 +159,9 @@ export class SessionSealer {
     return isDeepStrictEqual(own, data) ? data : own
   }
 }
+
+/** @param token ASCII */
+const copyOf = (token: string): string => Buffer.from(token, 'latin1').toString('latin1')
 
 /** The public `seal` and `unseal`, which take any data and any string. With a store, `keep` creates the entry and `open` looks it up. */
 export function forData (
