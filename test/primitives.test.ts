@@ -17,9 +17,24 @@ t.test('HMAC-SHA-256 returns the values of RFC 4231', async t => {
   for (const [key, data, mac] of cases) {
     const computed = new MacKey(key).mac(latin1(data))
     t.equal(Buffer.from(computed, 'base64url').toString('hex').slice(0, mac.length), mac)
-    t.equal(new MacKey(key).verify(latin1(data), computed), true)
+    // Seals are ASCII, and nothing else is accepted.
+    t.equal(new MacKey(key).verify(latin1(data), computed), data.every(byte => byte < 128))
     t.equal(new MacKey(key).verify(latin1(data), Buffer.alloc(32).toString('base64url')), false)
   }
+})
+
+t.test('a string with other characters than ASCII never matches, though their low bytes do', async t => {
+  const key = new MacKey(Buffer.alloc(32, 7))
+  const text = 'Fe26.2*k**'
+  const mac = key.mac(text)
+  const widen = (ascii: string, at: number): string => ascii.slice(0, at) + String.fromCharCode(ascii.charCodeAt(at) + 256) + ascii.slice(at + 1)
+  t.equal(key.verify(text, mac), true)
+  for (const odd of [widen(text, 0), widen(text, 9), `${text}é`, `${text}😀`, text.replace('k', '\u2603')]) t.equal(key.verify(odd, mac), false, odd)
+  t.equal(key.verify(text, mac), true)
+  for (const at of [0, 20, 42]) t.equal(key.verify(text, widen(mac, at)), false)
+  const large = 'x'.repeat(40_000)
+  t.equal(key.verify(large, key.mac(large)), true)
+  for (const tail of ['é', '\u2603', '😀']) t.equal(key.verify(large.slice(tail.length) + tail, key.mac(large)), false)
 })
 
 t.test('the MAC of a string larger than the workspace is correct too', async t => {

@@ -5,8 +5,10 @@ import { randomBlock } from './random.js'
 const BLOCK = 16
 const HASH_BLOCK = 64
 const DIGEST = 32
-/** Characters of base64url */
+/** The length of a digest in base64url */
 const MAC = 43
+/** Bytes of UTF-8 */
+const LONGEST_CHARACTER = 4
 const SCRATCH = 32 * 1024
 
 // Shared by all calls here, which are synchronous. Nothing in it outlives the call that fills it.
@@ -75,27 +77,32 @@ export class MacKey {
     })
   }
 
-  /** The MAC of an ASCII string, as 43 characters of base64url. */
+  /** The MAC of a string of bytes, as 43 characters of base64url. */
   mac (text: string): string {
-    this.#hashInner(text)
-    return hash('sha256', this.#outer, 'base64url')
+    return this.#mac(text, 'latin1')
   }
 
   /**
-   * Compares in constant time. The characters are compared and not the bytes, so that only canonical base64url is accepted.
-   * @param mac 43 ASCII characters
+   * Compares in constant time. It compares the characters of base64url and not the bytes, so that only the canonical form matches.
+   * @param text of which other characters than ASCII never match. As `latin1` they could be written as the bytes of ASCII characters
+   * @param mac 43 characters
    */
   verify (text: string, mac: string): boolean {
-    computed.write(this.mac(text), 'latin1')
-    claimed.write(mac, 'latin1')
+    const own = this.#mac(text, 'utf8')
+    if (own === '') return false
+    computed.write(own, 'latin1')
+    claimed.write(mac)
     return timingSafeEqual(claimed, computed)
   }
 
-  // A digest as a string costs half as much as one in a new Buffer.
-  #hashInner (text: string): void {
-    const input = workspace(HASH_BLOCK + text.length)
+  /** Returns `''` if a character takes more than one byte. */
+  #mac (text: string, encoding: 'latin1' | 'utf8'): string {
+    const input = workspace(HASH_BLOCK + text.length + LONGEST_CHARACTER)
     this.#innerPad.copy(input)
-    const end = HASH_BLOCK + input.write(text, HASH_BLOCK, 'latin1')
-    this.#outer.write(hash('sha256', input.subarray(0, end), 'binary'), HASH_BLOCK, 'latin1')
+    const bytes = input.write(text, HASH_BLOCK, encoding)
+    if (bytes !== text.length) return ''
+    // A digest as a string costs half as much as one in a new Buffer.
+    this.#outer.write(hash('sha256', input.subarray(0, HASH_BLOCK + bytes), 'binary'), HASH_BLOCK, 'latin1')
+    return hash('sha256', this.#outer, 'base64url')
   }
 }

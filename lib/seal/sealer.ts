@@ -18,7 +18,7 @@ import { randomId } from './random.js'
 import { validate } from '../schema.js'
 import { IronEngine } from './engine-iron.js'
 import { NodeEngine } from './engine-node.js'
-import { isWhole } from './token.js'
+import { parseToken } from './token.js'
 
 /** A verified token, as the cache keeps it. */
 export interface Verified {
@@ -81,7 +81,7 @@ export class SessionSealer {
     if (known?.token === text) return this.#judge(known, undefined)
     const isIronSession = text.endsWith(VERSION_SUFFIX)
     const token = isIronSession ? text.slice(0, -VERSION_SUFFIX.length) : text
-    if (isIronSession && this.#config.interop !== 'iron-session') return { ok: false, reason: isWhole(token) ? 'foreign' : 'malformed' }
+    if (isIronSession && this.#config.interop !== 'iron-session') return { ok: false, reason: parseToken(token) === undefined ? 'malformed' : 'foreign' }
     return then(this.#engine.open(token), opened => this.#accept(text, opened))
   }
 

@@ -16,67 +16,28 @@ export interface Token {
   signed: string
 }
 
-const PREFIX = 'Fe26.2*'
-const IV_LENGTH = 22
-const MAC_LENGTH = 43
-
 // The last character of the 16-byte IV has four unused bits, that of the 32-byte MAC two. They must be zero, as in canonical
 // base64url (RFC 4648, section 3.5).
 const form = /^Fe26\.2\*(\w*)\*([\da-f]*)\*([\w-]{21}[AQgw])\*([\w-]+)\*((?:[1-9]\d*)?)\*([\da-f]*)\*([\w-]{42}[AEIMQUYcgkosw048])$/
 
 /** Splits a token into its parts. Returns `undefined` if it does not have the form of a seal. */
 export function parseToken (text: string): Token | undefined {
-  return isWhole(text) ? splitToken(text) : undefined
-}
-
-/** Whether a string has the form of a seal, in canonical base64url. */
-export function isWhole (text: string): boolean {
   const parts = form.exec(text)
-  return parts !== null && isCanonical(parts[4]!)
-}
-
-/**
- * Splits an ASCII string at the asterisks of a seal. This takes a tenth of the time of `parseToken`, which also checks the characters
- * of the parts.
- */
-export function splitToken (text: string): Token | undefined {
-  // Other characters could be written into a buffer as the bytes of ASCII characters.
-  if (!text.startsWith(PREFIX) || Buffer.byteLength(text) !== text.length) return undefined
-  const idEnd = text.indexOf('*', PREFIX.length)
-  const saltEnd = text.indexOf('*', idEnd + 1)
-  const ivEnd = saltEnd + 1 + IV_LENGTH
-  const ciphertextEnd = text.indexOf('*', ivEnd + 1)
-  const expiryEnd = text.indexOf('*', ciphertextEnd + 1)
-  const macStart = text.length - MAC_LENGTH
-  const isInOrder = idEnd < saltEnd && ivEnd < ciphertextEnd && ciphertextEnd < expiryEnd
-  if (!isInOrder || text[ivEnd] !== '*' || text.indexOf('*', expiryEnd + 1) !== macStart - 1) return undefined
-  return {
-    id: text.slice(PREFIX.length, idEnd),
-    encryptionSalt: text.slice(idEnd + 1, saltEnd),
-    iv: text.slice(saltEnd + 1, ivEnd),
-    ciphertext: text.slice(ivEnd + 1, ciphertextEnd),
-    expiry: text.slice(ciphertextEnd + 1, expiryEnd),
-    integritySalt: text.slice(expiryEnd + 1, macStart - 1),
-    mac: text.slice(macStart),
-    signed: text.slice(0, expiryEnd)
-  }
+  if (parts === null) return undefined
+  const [, id, encryptionSalt, iv, ciphertext, expiry, integritySalt, mac] =
+    parts as unknown as [string, string, string, string, string, string, string, string]
+  if (!isCanonical(ciphertext)) return undefined
+  const signed = text.slice(0, text.length - integritySalt.length - mac.length - 2)
+  return { id, encryptionSalt, iv, ciphertext, expiry, integritySalt, mac, signed }
 }
 
 /** The form of a seal in a cookie, iron-session's included. */
 export const tokenForm = {
-  prefix: PREFIX,
+  prefix: 'Fe26.2*',
   isWhole: (text: string): boolean => form.test(text.endsWith(VERSION_SUFFIX) ? text.slice(0, -VERSION_SUFFIX.length) : text)
 }
 
-/**
- * Whether a split token has the form of a seal, if its id and its salts are known, and all of its base64url has been decoded.
- * A decoder skips foreign characters, but it accepts base64 with `+` and `/` too, and unused bits that are not zero.
- */
-export function isWholeOnceDecoded ({ iv, ciphertext, expiry, signed }: Token): boolean {
-  return isCanonical(iv) && isCanonical(ciphertext) && /^(?:[1-9]\d*)?$/.test(expiry) && !signed.includes('+') && !signed.includes('/')
-}
-
-/** Which characters may end base64url of a length that leaves two characters over, and of one that leaves three */
+/** The characters that may end base64url which has two, or three, characters left over */
 const [LAST_OF_TWO, LAST_OF_THREE] = ['AQgw', 'AEIMQUYcgkosw048']
 
 function isCanonical (base64url: string): boolean {
@@ -87,6 +48,45 @@ function isCanonical (base64url: string): boolean {
     case 3: return LAST_OF_THREE.includes(last)
     default: return false
   }
+}
+
+const [IV_LENGTH, EXPIRY_LENGTH, MAC_LENGTH] = [22, 13, 43]
+
+/** Where the IV of a token starts. */
+export function startOfIv (text: string): number {
+  return text.indexOf('*', text.indexOf('*', tokenForm.prefix.length) + 1) + 1
+}
+
+/**
+ * Splits a token whose id and salts were parsed before, in a fraction of the time of `parseToken`. Returns `undefined` for a token that
+ * is unusual or wrong. Foreign characters in the base64url remain: they fail to decode.
+ * @param start where the IV starts
+ * @param suffix what comes between the expiry and the MAC
+ */
+export function splitToken (text: string, start: number, suffix: string): Pick<Token, 'iv' | 'ciphertext' | 'signed' | 'mac'> & { expiresAt: number } | undefined {
+  const ivEnd = start + IV_LENGTH
+  const macStart = text.length - MAC_LENGTH
+  const expiryEnd = macStart - suffix.length
+  const ciphertextEnd = expiryEnd - EXPIRY_LENGTH - 1
+  if (text[ivEnd] !== '*' || text[ciphertextEnd] !== '*' || !text.startsWith(suffix, expiryEnd)) return undefined
+  const iv = text.slice(start, ivEnd)
+  const ciphertext = text.slice(ivEnd + 1, ciphertextEnd)
+  const expiresAt = parseDigits(text, ciphertextEnd + 1, expiryEnd)
+  // Node.js decodes the alphabet of base64, too.
+  if (expiresAt === undefined || !isCanonical(iv) || !isCanonical(ciphertext) || text.includes('+') || text.includes('/')) return undefined
+  return { iv, ciphertext, expiresAt, signed: text.slice(0, expiryEnd), mac: text.slice(macStart) }
+}
+
+/** For numbers as long as a time, `Number` takes ten times as long. */
+function parseDigits (text: string, start: number, end: number): number | undefined {
+  if (text[start] === '0') return undefined
+  let number = 0
+  for (let at = start; at < end; at++) {
+    const digit = text.charCodeAt(at) - 48
+    if (digit < 0 || digit > 9) return undefined
+    number = number * 10 + digit
+  }
+  return number
 }
 
 /** Whether a token has the salts that its key needs: one for each half that is a string, none for one that is a raw key. */
