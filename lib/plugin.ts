@@ -1,4 +1,5 @@
 import { Stream } from 'node:stream'
+import { setImmediate } from 'node:timers'
 import fastifyCookie from '@fastify/cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -43,6 +44,9 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
   const notes = new Notes(config, sealer.times, keeper, jar, endings)
   const saver = new Saver(config, sealer, keeper, jar, notes)
 
+  /** The sessions that were loaded in this turn of the event loop */
+  let watched: SessionState[] = []
+
   app.decorate(sessionName, createManager(config, sealer, keeper, loader, saver, jar, endings) as never)
   app.decorate(markOfCookie(cookieName), true)
   for (const name of config.deviceBound === undefined ? [] : [config.deviceBound.cookieName, config.deviceBound.offerName]) {
@@ -62,7 +66,7 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
     const held = this[slot]
     const state = held instanceof SessionState ? held : first(this, held)
     state.isRead = true
-    state.onLateUse?.()
+    state.onLateUse?.(state)
     return state.session as unknown as Session
   }
 
@@ -132,18 +136,23 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
 
   /** Logs changes made after the response has ended, which can no longer be saved. */
   function watch (state: SessionState, request: FastifyRequest, reply: FastifyReply): void {
+    state.request = request
     state.response = reply.raw
-    const look = (): void => { notes.sayLost(state, request) }
-    const end = (): void => {
-      // A late use is looked at after the app has made its change.
-      state.onLateUse ??= () => { setImmediate(look) }
-      if (state.saving === undefined) look()
-      else state.saving.then(look)
+    if (watched.push(state) === 1) setImmediate(lookAtWatched)
+  }
+
+  // Most responses have ended by now. A listener for each of them would cost more than loading a session that is in the cache.
+  function lookAtWatched (): void {
+    const states = watched
+    watched = []
+    for (const state of states) {
+      const { request, response } = state
+      const end = (): void => { notes.watchLate(state) }
+      if (response!.writableFinished) end()
+      else response!.on('finish', end)
+      // The response of a websocket never finishes; it ends when its connection closes.
+      if (request!.raw.headers.upgrade !== undefined) response!.on('close', () => { if (isWebsocket(request!)) end() })
     }
-    if (reply.raw.writableFinished) end()
-    else reply.raw.on('finish', end)
-    // The response of a websocket never finishes; it ends when its connection closes.
-    if (request.raw.headers.upgrade !== undefined) reply.raw.on('close', () => { if (isWebsocket(request)) end() })
   }
 }
 
