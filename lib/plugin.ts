@@ -17,6 +17,7 @@ import { Saver } from './session/save.js'
 import { SessionState } from './session/state.js'
 import { Endings } from './store/endings.js'
 import { Keeper } from './store/keeper.js'
+import { then } from './then.js'
 
 /** What a request's slot holds: nothing before our hook, then the reply, and the session once it is loaded. */
 type Slot = SessionState | FastifyReply | null | undefined
@@ -85,11 +86,15 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
     done()
   }
 
-  function loadNow (request: FastifyRequest, reply: FastifyReply, done: () => void): Promise<void> | undefined {
-    const state = isSwitchedOff(request) ? undefined : loader.load(request)
-    if (state instanceof Promise) return state.then(state => { hold(state, request as Slotted, reply) })
-    if (state !== undefined) hold(state, request as Slotted, reply)
-    done()
+  function loadNow (request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+    if (isSwitchedOff(request)) {
+      done()
+      return
+    }
+    then(loader.load(request), state => {
+      hold(state, request as Slotted, reply)
+      done()
+    })
   }
 
   function hold (state: SessionState, request: Slotted, reply: FastifyReply | null | undefined): SessionState {

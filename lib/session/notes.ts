@@ -141,7 +141,7 @@ export class Notes {
 
   /** Warns once about changes that were not saved before the response ended. */
   sayLost (state: SessionState, request: FastifyRequest): void {
-    if (state.failure !== undefined || !state.changed || state.text() === state.toldText) return
+    if (!state.isRead || state.failure !== undefined || !state.changed || state.text() === state.toldText) return
     state.toldText = state.text()
     this.warnLost(request)
   }
