@@ -139,9 +139,11 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
   function watch (state: SessionState, request: FastifyRequest, reply: FastifyReply): void {
     state.response = reply.raw
     const look = (): void => { notes.sayLost(state, request) }
+    // A late use is looked at after the app has made its change.
+    const late = (): void => { setImmediate(look) }
     const end = (): void => {
-      // A late use is looked at after the app has made its change.
-      state.onLateUse ??= () => { setImmediate(look) }
+      // Not created here: V8 would then take the closures for long-lived, and the garbage collector would take several times as long.
+      state.onLateUse ??= late
       if (state.saving === undefined) look()
       else state.saving.then(look)
     }
