@@ -159,12 +159,14 @@ export class Entries {
       const written = { content, raw: value, place: placed, wasEmptied: raw === EMPTIED }
       // An entry that expires soon and already has this value is left alone.
       if (placed?.ttl !== undefined && raw === value) return written
-      const wasWritten = await this.#write(id, raw, value, ttl, deadline, user).catch((error: unknown) => {
+      try {
+        const wasWritten = await this.#write(id, raw, value, ttl, deadline, user)
+        if (deadline.isOver && placed?.ttl !== undefined) this.#prolong(id, value, this.#ttl(entry))
+        return wasWritten && written
+      } catch (error) {
         if (placed?.ttl !== undefined) this.#prolong(id, value, this.#ttl(entry))
         throw error
-      })
-      if (deadline.isOver && placed?.ttl !== undefined) this.#prolong(id, value, this.#ttl(entry))
-      return wasWritten && written
+      }
     }))
   }
 
@@ -210,7 +212,9 @@ export class Entries {
 }
 
 /** The content of an entry; `undefined` if there is none that counts, `over` if the session has ended. */
-function read (raw: string | undefined, base: Content, sealedAt: number | undefined): Content | 'over' | undefined {
+function read (raw: string | undefined, base: Content & { raw: string | undefined }, sealedAt: number | undefined): Content | 'over' | undefined {
+  // Nobody has changed the entry, so there is no need to decode it again.
+  if (raw !== undefined && raw === base.raw) return base
   const entry = raw === undefined ? undefined : decodeEntry(raw)
   if (entry === 'emptied') return { text: EMPTY, idle: base.idle }
   if (typeof entry !== 'object') return entry === undefined ? undefined : 'over'
