@@ -119,7 +119,7 @@ export class Keeper {
       // With a list alone, entries have no user. Call `userOf` all the same, so that it throws now and not at the next read.
       if (!this.#lists) this.#owner?.(text)
       if (session.kept === undefined && !isLate) return await this.#create(order, text, regenerated, hasEnded, deadline)
-      if (regenerated.length > 0) await this.#ender.endAll(regenerated, deadline)
+      await this.#ender.endAll(regenerated, deadline)
       return session.kept === undefined ? { became: 'late' } : await this.#update(order, session.kept, text, deadline)
     }
     hasEnded = await this.#ender.endAll(regenerated, deadline) || hasEnded
