@@ -6,7 +6,7 @@ import { RedisStore } from 'connect-redis'
 import type { Store as ExpressStore } from 'express-session'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify'
-import type { SessionStore } from 'fastify-sealed-session'
+import type { SessionOptions, SessionStore } from 'fastify-sealed-session'
 import { Redis } from 'ioredis'
 import Keyv from 'keyv'
 import pg from 'pg'
@@ -89,9 +89,9 @@ async function ironSession (): Promise<Verbs> {
 // By its own name, as users import it: what is timed is what is published.
 const us = async () => await import('fastify-sealed-session')
 
-async function ours (app: FastifyInstance, { secrets = 1 }: Variation, store?: SessionStore): Promise<Verbs> {
+async function ours (app: FastifyInstance, { secrets = 1 }: Variation, store?: SessionStore, userOf?: SessionOptions['userOf']): Promise<Verbs> {
   await app.register((await us()).default, {
-    secret: Array.from({ length: secrets }, (_, nth) => `${secret} ${nth}`), cookie: { secure: 'auto' }, store
+    secret: Array.from({ length: secrets }, (_, nth) => `${secret} ${nth}`), cookie: { secure: 'auto' }, store, userOf
   })
   return properties
 }
@@ -111,13 +111,14 @@ async function connectPgSimple (): Promise<ExpressStore> {
   return store
 }
 
-const oursOnRedis = async (app: FastifyInstance, variation: Variation): Promise<Verbs> =>
-  await ours(app, variation, (await import('fastify-sealed-session/redis')).redisStore(await redis()))
-async function oursOnPostgres (app: FastifyInstance, variation: Variation): Promise<Verbs> {
+const byId: SessionOptions['userOf'] = data => (data as { user?: User }).user?.id
+const oursOnRedis = async (app: FastifyInstance, variation: Variation, userOf?: SessionOptions['userOf']): Promise<Verbs> =>
+  await ours(app, variation, (await import('fastify-sealed-session/redis')).redisStore(await redis()), userOf)
+async function oursOnPostgres (app: FastifyInstance, variation: Variation, userOf?: SessionOptions['userOf']): Promise<Verbs> {
   const { postgresStore } = await import('fastify-sealed-session/postgres')
   const store = postgresStore(new pg.Pool({ connectionString: process.env.POSTGRES_URL! }), { pruneInterval: false })
   await store.migrate()
-  return await ours(app, variation, store)
+  return await ours(app, variation, store, userOf)
 }
 
 async function fastifySession (app: FastifyInstance, store?: RedisStore | ExpressStore): Promise<Verbs> {
@@ -149,15 +150,17 @@ const setups: Record<string, (app: FastifyInstance, variation: Variation) => Pro
   },
   session: async app => await fastifySession(app),
   'iron-session': ironSession,
-  'this-redis': oursOnRedis,
-  'this-redis-again': oursOnRedis,
+  'this-redis': async (app, variation) => await oursOnRedis(app, variation),
+  'this-redis-again': async (app, variation) => await oursOnRedis(app, variation),
+  'this-redis-users': async (app, variation) => await oursOnRedis(app, variation, byId),
   'this-ioredis': async (app, variation) =>
     await ours(app, variation, (await import('fastify-sealed-session/redis')).redisStore(new Redis(process.env.REDIS_URL!))),
   'this-connect-redis': async (app, variation) => await ours(app, variation, (await us()).fromExpressStore(await connectRedis())),
   'this-keyv': async (app, variation) => await ours(app, variation, new Keyv(new KeyvRedis(process.env.REDIS_URL!))),
   'session-connect-redis': async app => await fastifySession(app, await connectRedis()),
-  'this-postgres': oursOnPostgres,
-  'this-postgres-again': oursOnPostgres,
+  'this-postgres': async (app, variation) => await oursOnPostgres(app, variation),
+  'this-postgres-again': async (app, variation) => await oursOnPostgres(app, variation),
+  'this-postgres-users': async (app, variation) => await oursOnPostgres(app, variation, byId),
   'session-connect-pg-simple': async app => await fastifySession(app, await connectPgSimple())
 }
 

@@ -68,6 +68,9 @@ export const storePeers: Record<'Redis' | 'PostgreSQL', Record<string, Peer>> = 
     'this-redis-again': {
       title: 'fastify-sealed-session + redisStore, again', framework: 'fastify', keeps: 'the session in Redis', packages: []
     },
+    'this-redis-users': {
+      title: 'fastify-sealed-session + redisStore, with userOf', framework: 'fastify', keeps: 'the session in Redis', packages: []
+    },
     'this-ioredis': {
       title: 'fastify-sealed-session + redisStore on ioredis', framework: 'fastify', keeps: 'the session in Redis', packages: ['ioredis']
     },
@@ -87,6 +90,9 @@ export const storePeers: Record<'Redis' | 'PostgreSQL', Record<string, Peer>> = 
     },
     'this-postgres-again': {
       title: 'fastify-sealed-session + postgresStore, again', framework: 'fastify', keeps: 'the session in PostgreSQL', packages: []
+    },
+    'this-postgres-users': {
+      title: 'fastify-sealed-session + postgresStore, with userOf', framework: 'fastify', keeps: 'the session in PostgreSQL', packages: []
     }
   }
 }

@@ -12,12 +12,13 @@ import type { Peer } from './peers.mjs'
 import { date, publish, setting, table } from './results.mjs'
 import { median, ratios, showSpread, spread } from './stats.mjs'
 
-// What a session on a server costs, all peers with the same server and the same data.
+// What a session on a server costs, all peers with the same server and the same data. The flags: `--only Redis` or `--only PostgreSQL`
+// leaves out the other one, and `--quick` only tries out whether everything works. Only a run without flags writes its results.
 
-const { values: { quick } } = parseArgs({ options: { quick: { type: 'boolean', default: false } } })
+const { values: { quick, only } } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } })
 const blocks = quick ? 1 : 3
-const rounds = quick ? 1 : 4
-const requests = quick ? 50 : 3000
+const rounds = quick ? 1 : 3
+const requests = quick ? 50 : 2000
 const rowKeys = ['untouched', 'read', 'write-different', 'login']
 
 const [redis, postgres] = [await startRedis(), await startPostgres()]
@@ -31,30 +32,33 @@ async function commands (target: Target, row: string, amount: number): Promise<s
   await client.configResetStat()
   await run(target, row, amount)
   const stats = [...(await client.info('commandstats')).matchAll(/cmdstat_(\w+).*?:calls=(\d+)/g)]
-  const calls = stats.filter(([, command]) => !['info', 'config'].includes(command!)).map(([, command, count]) => `${Number(count) / amount} ${command!}`)
+  const calls = stats.filter(([, command]) => !['info', 'config'].includes(command!)).map(([, command, count]) => `${Number((Number(count) / amount).toFixed(2))} ${command!}`)
   return calls.join(', ') || 'none'
 }
 
-/** How many transactions PostgreSQL has ended. Its connections tell within ten seconds when they are idle. */
-async function ended (): Promise<number> {
-  await wait(11_000)
+/** How many transactions PostgreSQL has ended. A connection tells at its first transaction after a second without telling. */
+async function ended (target: Target): Promise<number> {
+  await wait(1100)
+  await run(target, 'untouched', 30)
   const { rows: [row] } = await pool.query<{ amount: string }>('SELECT xact_commit + xact_rollback AS amount FROM pg_stat_database WHERE datname = current_database()')
   return Number(row!.amount)
 }
 
 async function transactions (target: Target, row: string, amount: number): Promise<string> {
   if (quick) return 'not counted'
-  const before = await ended()
+  const before = await ended(target)
   await run(target, row, amount)
-  const made = Math.round((await ended() - before) / amount)
+  const made = Math.round((await ended(target) - before) / amount)
   return made === 0 ? 'none' : `${made} transaction${made === 1 ? '' : 's'}`
 }
 
 interface Group { kind: keyof typeof storePeers, us: string, peers: Record<string, Peer>, roundTrips: typeof commands }
-const groups: Group[] = [
+const allGroups: Group[] = [
   { kind: 'Redis', us: 'this-redis', peers: storePeers.Redis, roundTrips: commands },
   { kind: 'PostgreSQL', us: 'this-postgres', peers: storePeers.PostgreSQL, roundTrips: transactions }
 ]
+const groups = allGroups.filter(({ kind }) => only === undefined || kind === only)
+if (groups.length === 0) throw new Error('--only must be Redis or PostgreSQL')
 
 const samples: Record<string, Record<string, Sample[]>> = {}
 const trips: Record<string, Record<string, string>> = {}
@@ -71,7 +75,7 @@ try {
       }
       for (const row of rowKeys) {
         console.error(`block ${block} of ${blocks}: ${row}`)
-        if (block === 1) for (const [peer, target] of targets) (trips[row] ??= {})[peer] = await roundTrips(target, row, 100)
+        if (block === 1) for (const [peer, target] of targets) (trips[row] ??= {})[peer] = await roundTrips(target, row, 300)
         const order = [...targets.keys()]
         for (let round = 0; round < 2 * rounds; round++) {
           for (const peer of order) ((samples[row] ??= {})[peer] ??= []).push(await run(targets.get(peer)!, row, requests))
@@ -90,6 +94,7 @@ try {
 
 const micros = (row: string, peer: string): number[] => samples[row]![peer]!.map(({ micros }) => micros)
 const ratio = (row: string, us: string, peer: string): string => showSpread(spread(ratios(micros(row, us), micros(row, peer))))
+const costOfUsers = (row: string, us: string): string => `With \`userOf\`, a request costs ${ratio(row, `${us}-users`, us)} of what it costs without.`
 
 const text = [
   '# What a session in Redis or PostgreSQL costs',
@@ -102,7 +107,7 @@ const text = [
       const of = (figure: keyof Sample): number => median(samples[row]![peer]!.map(sample => sample[figure]))
       return [peers[peer]!.title, of('micros').toFixed(1), peer === us ? '' : ratio(row, us, peer), of('requestsPerSecond').toFixed(0), of('p99').toFixed(1), trips[row]![peer]!]
     })
-  )]))
+  ), costOfUsers(row, us)]))
 ].join('\n\n') + '\n'
 const charts = groups.flatMap(({ kind, us, peers }) => rowKeys.map(row => ({
   title: `${kind}: ${rows[row]!.title}`,
@@ -110,4 +115,4 @@ const charts = groups.flatMap(({ kind, us, peers }) => rowKeys.map(row => ({
     ({ peer, title: peers[peer]!.title, value: median(micros(row, peer)), ours: peer === us }))
 })))
 const longest = Math.max(...charts.flatMap(({ bars }) => bars.map(({ value }) => value)))
-publish('store', text, barChart(charts, longest, `Server CPU per request, µs; less is better. Node ${process.versions.node}, ${date}.`), !quick)
+publish('store', text, barChart(charts, longest, `Server CPU per request, µs; less is better. Node ${process.versions.node}, ${date}.`), !quick && only === undefined)

@@ -1,5 +1,4 @@
 import { Stream } from 'node:stream'
-import { setImmediate } from 'node:timers'
 import fastifyCookie from '@fastify/cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -18,6 +17,7 @@ import { Saver } from './session/save.js'
 import { SessionState } from './session/state.js'
 import { Endings } from './store/endings.js'
 import { Keeper } from './store/keeper.js'
+import { then } from './then.js'
 
 /** What a request's slot holds: nothing before our hook, then the reply, and the session once it is loaded. */
 type Slot = SessionState | FastifyReply | null | undefined
@@ -44,9 +44,6 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
   const notes = new Notes(config, sealer.times, keeper, jar, endings)
   const saver = new Saver(config, sealer, keeper, jar, notes)
 
-  /** The sessions that were loaded in this turn of the event loop */
-  let watched: SessionState[] = []
-
   app.decorate(sessionName, createManager(config, sealer, keeper, loader, saver, jar, endings) as never)
   app.decorate(markOfCookie(cookieName), true)
   for (const name of config.deviceBound === undefined ? [] : [config.deviceBound.cookieName, config.deviceBound.offerName]) {
@@ -66,7 +63,7 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
     const held = this[slot]
     const state = held instanceof SessionState ? held : first(this, held)
     state.isRead = true
-    state.onLateUse?.(state)
+    state.onLateUse?.()
     return state.session as unknown as Session
   }
 
@@ -89,11 +86,15 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
     done()
   }
 
-  function loadNow (request: FastifyRequest, reply: FastifyReply, done: () => void): Promise<void> | undefined {
-    const state = isSwitchedOff(request) ? undefined : loader.load(request)
-    if (state instanceof Promise) return state.then(state => { hold(state, request as Slotted, reply) })
-    if (state !== undefined) hold(state, request as Slotted, reply)
-    done()
+  function loadNow (request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+    if (isSwitchedOff(request)) {
+      done()
+      return
+    }
+    then(loader.load(request), state => {
+      hold(state, request as Slotted, reply)
+      done()
+    })
   }
 
   function hold (state: SessionState, request: Slotted, reply: FastifyReply | null | undefined): SessionState {
@@ -136,23 +137,20 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
 
   /** Logs changes made after the response has ended, which can no longer be saved. */
   function watch (state: SessionState, request: FastifyRequest, reply: FastifyReply): void {
-    state.request = request
     state.response = reply.raw
-    if (watched.push(state) === 1) setImmediate(lookAtWatched)
-  }
-
-  // Most responses have ended by now. A listener for each of them would cost more than loading a session that is in the cache.
-  function lookAtWatched (): void {
-    const states = watched
-    watched = []
-    for (const state of states) {
-      const { request, response } = state
-      const end = (): void => { notes.watchLate(state) }
-      if (response!.writableFinished) end()
-      else response!.on('finish', end)
-      // The response of a websocket never finishes; it ends when its connection closes.
-      if (request!.raw.headers.upgrade !== undefined) response!.on('close', () => { if (isWebsocket(request!)) end() })
+    const look = (): void => { notes.sayLost(state, request) }
+    // A late use is looked at after the app has made its change.
+    const late = (): void => { setImmediate(look) }
+    const end = (): void => {
+      // Not created here: V8 would then take the closures for long-lived, and the garbage collector would take several times as long.
+      state.onLateUse ??= late
+      if (state.saving === undefined) look()
+      else state.saving.then(look)
     }
+    if (reply.raw.writableFinished) end()
+    else reply.raw.on('finish', end)
+    // The response of a websocket never finishes; it ends when its connection closes.
+    if (request.raw.headers.upgrade !== undefined) reply.raw.on('close', () => { if (isWebsocket(request)) end() })
   }
 }
 

@@ -16,7 +16,8 @@ export function redisStore (client: RedisClient, options: RedisStoreOptions = {}
   const commands = commandsOf(parseClient(client))
   const keys = new Keys(prefix)
   const writes = (isCluster(client) ? onCluster : onOneServer)(commands, keys)
-  const get = async (id: string): Promise<string | undefined> => await read(commands, keys.entry(encodeId(id)))
+  // Not async, which takes time: every request with a session reads its entry.
+  const get = (id: string): Promise<string | undefined> => read(commands, keys.entry(encodeId(id)))
 
   const store: RedisStore = {
     get,

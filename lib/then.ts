@@ -20,5 +20,13 @@ export function attempt<T, R> (
   } catch (error) {
     return failed(error)
   }
-  return value.then(next).catch(failed)
+  return attemptLater(value, next, failed)
+}
+
+async function attemptLater<T, R> (value: Promise<T>, next: (value: T) => R, failed: (error: unknown) => R): Promise<R> {
+  try {
+    return next(await value)
+  } catch (error) {
+    return failed(error)
+  }
 }

@@ -14,6 +14,7 @@ import type { MaybePromise } from '../then.js'
 import { onRejection } from './policy.js'
 import { Session } from './session.js'
 import { Identity, SessionState } from './state.js'
+import type { SealedSession } from './state.js'
 import { UnknownKeys } from './unknown-keys.js'
 import { openUnread } from './unread.js'
 
@@ -58,15 +59,15 @@ export class Loader {
   load (request: FastifyRequest, isSought?: (session: Identity) => boolean): MaybePromise<SessionState> {
     const header = request.raw.headers.cookie
     const found = header === undefined ? NONE : findCookies(header, this.#config.cookieName, tokenForm)
-    const search: Search = { request, found, reasons: [], deadline: undefined, isSought, unproven: undefined }
+    const deadline = this.#keeper === undefined || found.candidates.length === 0 ? undefined : new Deadline(this.#config.storeTimeout)
+    const search: Search = { request, found, reasons: [], deadline, isSought, unproven: undefined }
     if (found.candidates.length === 0) return this.#start(search)
-    if (this.#keeper === undefined) {
+    if (deadline === undefined) {
       const state = this.#try(search, 0)
       return state instanceof Promise ? state.catch((error: unknown) => openUnread(this.#arrive(found, undefined, false, null), [], error)) : state
     }
-    const deadline = new Deadline(this.#config.storeTimeout)
     return deadline
-      .bound(async () => await this.#try({ ...search, deadline }, 0))
+      .bound(async () => await this.#try(search, 0))
       .catch(async (error: unknown) => {
         const [session, ...others] = await this.#unsealAll(found)
         return openUnread(this.#arrive(found, session, false, null), others, error)
@@ -98,13 +99,12 @@ export class Loader {
   async #lookUp (
     { verified, data }: Loaded & { ok: true }, keeper: Keeper, request: FastifyRequest | undefined, deadline: Deadline
   ): Promise<Loaded> {
-    const { id, createdAt, idle, kept, binding } = this.#identify(verified)
-    const found = await keeper.find({ id, createdAt, idle, kept: kept!, binding }, verified.expiresAt, request, deadline)
+    const session = this.#identify(verified) as Identity & { kept: SealedSession }
+    const found = await keeper.find(session, verified.expiresAt, request, deadline)
     if (!found.ok) return found
     const { entry, raw, seenAt } = found
     if (entry === undefined) return { ok: true, verified, data }
-    const stored = JSON.parse(entry.text) as object
-    const fitting = findReservedKey(stored) === undefined ? this.#sealer.fit(stored) : undefined
+    const fitting = findReservedKey(entry.data) === undefined ? this.#sealer.fit(entry.data) : undefined
     if (fitting === undefined) return { ok: false, reason: 'invalid' }
     // A cookie that also holds the data is stale if another request has changed the entry.
     const stale = verified.stale || (!verified.envelope.stored && verified.envelope.text !== entry.text)

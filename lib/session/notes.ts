@@ -139,21 +139,11 @@ export class Notes {
     return NONE
   }
 
-  /** Warns about changes that were not saved before the response ended, now and whenever the session is used. */
-  watchLate (state: SessionState): void {
-    state.onLateUse = this.#lookSoon
-    if (state.saving === undefined) this.#sayLost(state)
-    else state.saving.then(() => { this.#sayLost(state) })
-  }
-
-  /** Looks at a use after the app has made its change. */
-  readonly #lookSoon = (state: SessionState): void => { setImmediate(() => { this.#sayLost(state) }) }
-
-  /** Warns of each change once. */
-  #sayLost (state: SessionState): void {
-    if (state.failure !== undefined || !state.changed || state.text() === state.toldText) return
+  /** Warns once about changes that were not saved before the response ended. */
+  sayLost (state: SessionState, request: FastifyRequest): void {
+    if (!state.isRead || state.failure !== undefined || !state.changed || state.text() === state.toldText) return
     state.toldText = state.text()
-    this.warnLost(state.request!)
+    this.warnLost(request)
   }
 
   /** Warns about changes that come too late to be saved. */

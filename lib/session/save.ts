@@ -89,9 +89,10 @@ export class Saver {
   /** Makes the next save of the request, and the end of its response, wait for this one. */
   #track (state: SessionState, saving: MaybePromise<string[]>): MaybePromise<string[]> {
     if (!(saving instanceof Promise)) return saving
-    const saved = saving.then(() => {}, () => {}).then(() => {
+    const end = (): void => {
       if (state.saving === saved) state.saving = undefined
-    })
+    }
+    const saved = saving.then(end, end)
     state.saving = saved
     return saving
   }
@@ -130,7 +131,7 @@ export class Saver {
     }
     // A timeout fails the whole plan, even if its last call still succeeds. The next save does the work again.
     const deadline = new Deadline(seconds)
-    return deadline.bound(async () => await keeper.carryOut(order, deadline)).catch((error: unknown) => {
+    return deadline.bound(() => keeper.carryOut(order, deadline)).catch((error: unknown) => {
       keeper.giveUp(order.session)
       throw error
     })

@@ -1,5 +1,4 @@
 import type { ServerResponse } from 'node:http'
-import type { FastifyRequest } from 'fastify'
 import type { ResponseCookieOptions, SessionInfo, SessionReason } from '../../types/index.js'
 import { overrideAttributes } from '../cookie/attributes.js'
 import type { CookieAttributes } from '../cookie/attributes.js'
@@ -102,8 +101,6 @@ export class SessionState {
   isSet = false
   /** Cookie attributes of this response, if they differ from the registered ones */
   attributes: CookieAttributes | undefined
-  /** The request, from the plugin's hook on */
-  request: FastifyRequest | undefined
   /** The response, from the plugin's hook on. Its `close` event releases the signals of the session */
   response: ServerResponse | undefined
   /** Whether the app has read `request.session`. Until then the session does not affect the response */
@@ -117,7 +114,7 @@ export class SessionState {
   /** The save that is under way; never rejects */
   saving: Promise<void> | undefined
   /** Called when the session is used after its response has ended; `undefined` before that */
-  onLateUse: ((state: SessionState) => void) | undefined
+  onLateUse: (() => void) | undefined
   readonly #config: SessionConfig
   readonly #times: Lifetimes
 
@@ -195,13 +192,13 @@ export class SessionState {
   }
 
   touch (): void {
-    this.onLateUse?.(this)
+    this.onLateUse?.()
     if (this.status === 'unmodified') this.status = 'touched'
   }
 
   /** Replaces the session by a new one, which has a new id and creation time and is not saved yet. */
   replace (by: Past['by'], left: Past['left'] = []): void {
-    this.onLateUse?.(this)
+    this.onLateUse?.()
     const { current } = this
     const ended = current.standing === 'unproven' ? this.arrival.unproven! : current
     // A session that was never sealed exists only in this request. One that is being saved may be sealed in a moment.

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { SessionStore } from '../../types/index.js'
 import { invalid, refused } from '../options/checks.js'
+import type { MaybePromise } from '../then.js'
 import { asUnavailable, unavailable } from './deadline.js'
 import type { Deadline } from './deadline.js'
 
@@ -45,7 +46,10 @@ function asText (value: unknown): string | undefined {
   return value instanceof Uint8Array ? Buffer.from(value).toString() : JSON.stringify(value)
 }
 
-/** Calls a store and holds it to the contract of `SessionStore`. Each call returns its result or rejects with FST_SESSION_STORE. */
+/**
+ * Calls a store and holds it to the contract of `SessionStore`. Each call returns its result or rejects with FST_SESSION_STORE. A
+ * request waits for it, so methods that only pass a promise on are not async: each async function on the way takes time.
+ */
 export class StoreClient {
   readonly canTouch: boolean
   readonly canReplace: boolean
@@ -66,10 +70,9 @@ export class StoreClient {
   async get (id: string, deadline?: Deadline): Promise<string | undefined> {
     const store = this.#store
     try {
-      return await this.#call('get', deadline, async () => asText(typeof store.getRaw === 'function'
-        ? (await store.getRaw(id))?.value
-        : await store.get(id)
-      ))
+      return await (typeof store.getRaw === 'function'
+        ? this.#call('get', deadline, async () => await store.getRaw!(id), found => asText(found?.value))
+        : this.#call('get', deadline, () => store.get(id), asText))
     } catch (error) {
       // The store works, but this entry is not JSON. The error is dropped, because its message contains a part of the entry.
       if (((error as Error).cause as Error | undefined)?.name === 'SyntaxError') return UNDECODABLE
@@ -81,63 +84,62 @@ export class StoreClient {
   async getMany (ids: string[], deadline?: Deadline): Promise<Array<string | undefined>> {
     const store = this.#store
     if (typeof store.getMany !== 'function') return await Promise.all(ids.map(async id => await this.get(id, deadline)))
-    return await this.#call('getMany', deadline, async () => {
-      const values = typeof store.getManyRaw === 'function'
-        ? (await store.getManyRaw(ids)).map(found => found?.value)
-        : await store.getMany!(ids)
+    const getMany = async (): Promise<unknown[]> => typeof store.getManyRaw === 'function'
+      ? (await store.getManyRaw(ids)).map(found => found?.value)
+      : await store.getMany!(ids)
+    return await this.#call('getMany', deadline, getMany, values => {
       if (!Array.isArray(values) || values.length !== ids.length) throw new Error('getMany did not return one value for each id')
       return values.map(asText)
     })
   }
 
   /** @param user the user that the entry belongs to, if any */
-  async set (id: string, value: string, ttlMs: number, deadline?: Deadline, user?: string): Promise<void> {
-    await this.#call('set', deadline, async () => {
-      const answer = await (user === undefined ? this.#store.set(id, value, ttlMs) : this.#store.set(id, value, ttlMs, user))
+  set (id: string, value: string, ttlMs: number, deadline?: Deadline, user?: string): Promise<void> {
+    const store = this.#store
+    return this.#call('set', deadline, () => user === undefined ? store.set(id, value, ttlMs) : store.set(id, value, ttlMs, user), answer => {
       // Keyv returns false when it fails.
       if (answer === false) throw new Error('the store returned false')
     })
   }
 
   /** Returns whether there was an entry; `true` if the store does not say. */
-  async delete (id: string, deadline?: Deadline): Promise<boolean> {
-    const answer = await this.#call('delete', deadline, async () => {
-      const answer = await this.#store.delete(id)
+  delete (id: string, deadline?: Deadline): Promise<boolean> {
+    return this.#call('delete', deadline, () => this.#store.delete(id), answer => {
       // The result decides which request has ended the session.
       if (this.canFind && typeof answer !== 'boolean' && typeof answer !== 'number') throw new Error('delete of a store with find must return whether there was an entry')
-      return answer
+      return !this.canFind || answer === true || (typeof answer === 'number' && answer > 0)
     })
-    return !this.canFind || answer === true || (typeof answer === 'number' && answer > 0)
   }
 
   /** Returns the entries of a user. Only if `canFind`. */
-  async find (user: string, deadline?: Deadline): Promise<readonly FoundEntry[]> {
-    return await this.#call('find', deadline, async () => {
-      const found: unknown = await this.#store.find!(user)
+  find (user: string, deadline?: Deadline): Promise<readonly FoundEntry[]> {
+    return this.#call('find', deadline, () => this.#store.find!(user), (found: unknown) => {
       if (!Array.isArray(found)) throw new Error('find did not return an array')
       return found as FoundEntry[]
     })
   }
 
   /** Returns whether there was an entry; `true` if the store does not say. Only if `canTouch`. */
-  async touch (id: string, ttlMs: number, deadline?: Deadline): Promise<boolean> {
-    const answer = await this.#call('touch', deadline, async () => await this.#store.touch!(id, ttlMs))
-    return answer !== false && answer !== 0
+  touch (id: string, ttlMs: number, deadline?: Deadline): Promise<boolean> {
+    return this.#call('touch', deadline, () => this.#store.touch!(id, ttlMs), answer => answer !== false && answer !== 0)
   }
 
   /** Returns whether the entry still had the value `previous`. Only if `canReplace`. */
-  async replace (id: string, previous: string, value: string, ttlMs: number, deadline?: Deadline, user?: string): Promise<boolean> {
-    const answer: unknown = await this.#call('replace', deadline, async () => await (user === undefined
-      ? this.#store.replace!(id, previous, value, ttlMs)
-      : this.#store.replace!(id, previous, value, ttlMs, user)))
-    return answer === true || answer === 1
+  replace (id: string, previous: string, value: string, ttlMs: number, deadline?: Deadline, user?: string): Promise<boolean> {
+    const store = this.#store
+    return this.#call('replace', deadline, () => user === undefined
+      ? store.replace!(id, previous, value, ttlMs)
+      : store.replace!(id, previous, value, ttlMs, user), (answer: unknown) => answer === true || answer === 1)
   }
 
-  async #call<T> (name: string, deadline: Deadline | undefined, call: () => Promise<T>): Promise<T> {
-    if (this.#reports !== undefined) return await this.#reports.hear(name, deadline, call)
+  /** @param take checks what the store has returned, and returns what it means */
+  async #call<Answer, T> (
+    name: string, deadline: Deadline | undefined, ask: () => MaybePromise<Answer>, take: (answer: Answer) => T
+  ): Promise<T> {
+    if (this.#reports !== undefined) return await this.#reports.hear(name, deadline, async () => take(await ask()))
     deadline?.next(name)
     try {
-      return await call()
+      return take(await ask())
     } catch (error) {
       throw asUnavailable(name, error)
     }

@@ -7,7 +7,7 @@ import type { Deadline } from './deadline.js'
 import type { Subject } from './order.js'
 import type { Owner } from './owner.js'
 import { decodeEntry, EMPTIED, encodeEntry, ENDED, MARK_TTL } from './entry.js'
-import type { Entry } from './entry.js'
+import type { DecodedEntry } from './entry.js'
 import { mergeContent } from './merge.js'
 import type { Content } from './merge.js'
 import { queueOf } from './write-queue.js'
@@ -41,7 +41,7 @@ type Filed = Pick<Subject, 'id' | 'createdAt' | 'binding'>
 /** An entry of a user. */
 export interface OwnEntry {
   readonly id: string
-  readonly entry: Entry
+  readonly entry: DecodedEntry
   /** When the entry expires, in milliseconds since 1970 */
   readonly expiresAt: number
 }
@@ -73,8 +73,8 @@ export class Entries {
   }
 
   /** Returns the entry of a session, not decoded. */
-  async get (id: string, deadline: Deadline): Promise<string | undefined> {
-    return await this.#client.get(id, deadline)
+  get (id: string, deadline: Deadline): Promise<string | undefined> {
+    return this.#client.get(id, deadline)
   }
 
   /** Writes a new entry. A caller that stops waiting for it must discard it. */
@@ -123,10 +123,11 @@ export class Entries {
     // If several requests delete the entry, only one of them is told that there was one.
     if (client.canFind) return await this.end(id, deadline)
     return await this.#queue.turn(id, deadline, async () => {
-      for await (const raw of this.#attempts(id, known, deadline)) {
-        if (raw === undefined || raw === ENDED) return false
-        if (!client.canReplace || await client.replace(id, raw, ENDED, MARK_TTL, deadline)) break
-      }
+      const isOurs = await this.#attempt(id, known, deadline, async raw => {
+        if (raw === undefined || raw === ENDED) return undefined
+        return !client.canReplace || await client.replace(id, raw, ENDED, MARK_TTL, deadline)
+      })
+      if (isOurs === undefined) return false
       await client.delete(id, deadline)
       return true
     })
@@ -144,30 +145,29 @@ export class Entries {
     { id, createdAt, binding }: Filed, base: Content & { raw: string | undefined }, ours: Content, sealedAt: number | undefined,
     place: (content: Content) => Promise<Place>, deadline: Deadline
   ): Promise<Written<Place | undefined> | undefined> {
-    return await this.#queue.turn(id, deadline, async () => {
-      for await (const raw of this.#attempts(id, base.raw, deadline)) {
-        const theirs = read(raw, base, sealedAt)
-        if (theirs === 'over' || (theirs === undefined && sealedAt === undefined)) return undefined
-        const content = theirs === undefined ? ours : mergeContent(base, ours, theirs)
-        const isEmpty = content.text === EMPTY
-        const placed = isEmpty ? undefined : await place(content)
-        const entry = { createdAt, isBound: binding !== undefined, ...content }
-        const { owner, name } = this.#options
-        const user = owner?.(content.text)
-        const value = isEmpty ? EMPTIED : encodeEntry({ ...entry, name, writtenAt: placed?.ttl === undefined ? this.#now : undefined })
-        const ttl = isEmpty ? MARK_TTL : placed?.ttl ?? this.#ttl(entry)
-        const written = { content, raw: value, place: placed, wasEmptied: raw === EMPTIED }
-        // An entry that expires soon and already has this value is left alone.
-        if (placed?.ttl !== undefined && raw === value) return written
-        const wasWritten = await this.#write(id, raw, value, ttl, deadline, user).catch((error: unknown) => {
-          if (placed?.ttl !== undefined) this.#prolong(id, value, this.#ttl(entry))
-          throw error
-        })
+    return await this.#queue.turn(id, deadline, () => this.#attempt(id, base.raw, deadline, async raw => {
+      const theirs = read(raw, base, sealedAt)
+      if (theirs === 'over' || (theirs === undefined && sealedAt === undefined)) return undefined
+      const content = theirs === undefined ? ours : mergeContent(base, ours, theirs)
+      const isEmpty = content.text === EMPTY
+      const placed = isEmpty ? undefined : await place(content)
+      const entry = { createdAt, isBound: binding !== undefined, ...content }
+      const { owner, name } = this.#options
+      const user = owner?.(content.text)
+      const value = isEmpty ? EMPTIED : encodeEntry({ ...entry, name, writtenAt: placed?.ttl === undefined ? this.#now : undefined })
+      const ttl = isEmpty ? MARK_TTL : placed?.ttl ?? this.#ttl(entry)
+      const written = { content, raw: value, place: placed, wasEmptied: raw === EMPTIED }
+      // An entry that expires soon and already has this value is left alone.
+      if (placed?.ttl !== undefined && raw === value) return written
+      try {
+        const wasWritten = await this.#write(id, raw, value, ttl, deadline, user)
         if (deadline.isOver && placed?.ttl !== undefined) this.#prolong(id, value, this.#ttl(entry))
-        if (wasWritten === true) return written
-        if (wasWritten === undefined) return undefined
+        return wasWritten && written
+      } catch (error) {
+        if (placed?.ttl !== undefined) this.#prolong(id, value, this.#ttl(entry))
+        throw error
       }
-    })
+    }))
   }
 
   /** Writes over a known entry. Returns `false` if it has changed, `undefined` if it no longer exists. */
@@ -179,13 +179,19 @@ export class Entries {
     return true
   }
 
-  /** Yields the entry to write over, once for each attempt. The first is the known entry if `replace` can detect a later change. */
-  async * #attempts (id: string, known: string | undefined, deadline: Deadline): AsyncGenerator<string | undefined> {
-    yield this.#client.canReplace && known !== undefined ? known : await this.#client.get(id, deadline)
-    for (let pause = 1; !deadline.isOver; pause = Math.min(2 * pause, MAX_PAUSE)) {
-      yield await this.#client.get(id, deadline)
-      await wait(Math.random() * pause)
+  /**
+   * Tries to write over an entry, until the deadline passes. The first attempt gets the known entry if `replace` can detect a later change.
+   * @param attempt returns `false` if another request has changed the entry meanwhile
+   */
+  async #attempt<T> (
+    id: string, known: string | undefined, deadline: Deadline, attempt: (raw: string | undefined) => Promise<T | false>
+  ): Promise<T | undefined> {
+    let result = await attempt(this.#client.canReplace && known !== undefined ? known : await this.#client.get(id, deadline))
+    for (let pause = 1; result === false; pause = Math.min(2 * pause, MAX_PAUSE)) {
+      result = await attempt(await this.#client.get(id, deadline))
+      if (result === false) await wait(Math.random() * pause)
     }
+    return result
   }
 
   /** The time to write into an entry, in whole milliseconds; `undefined` if entries have none. */
@@ -206,8 +212,10 @@ export class Entries {
 }
 
 /** The content of an entry; `undefined` if there is none that counts, `over` if the session has ended. */
-function read (raw: string | undefined, base: Content, sealedAt: number | undefined): Content | 'over' | undefined {
-  const entry: Entry | string | undefined = raw === undefined ? undefined : decodeEntry(raw)
+function read (raw: string | undefined, base: Content & { raw: string | undefined }, sealedAt: number | undefined): Content | 'over' | undefined {
+  // Nobody has changed the entry, so there is no need to decode it again.
+  if (raw !== undefined && raw === base.raw) return base
+  const entry = raw === undefined ? undefined : decodeEntry(raw)
   if (entry === 'emptied') return { text: EMPTY, idle: base.idle }
   if (typeof entry !== 'object') return entry === undefined ? undefined : 'over'
   return sealedAt !== undefined && (entry.writtenAt ?? 0) <= sealedAt ? undefined : entry

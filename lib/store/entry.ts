@@ -19,6 +19,12 @@ export interface Entry {
   readonly isBound?: boolean | undefined
 }
 
+/** An entry that was decoded. */
+export interface DecodedEntry extends Entry {
+  /** The data, parsed for this call. It belongs to the caller */
+  readonly data: object
+}
+
 /**
  * Marks a session as ended for the moment until its entry is deleted. Only the request that replaced the entry with this mark
  * has ended the session.
@@ -44,17 +50,17 @@ export function encodeEntry ({ createdAt, idle, text, writtenAt, name, isBound }
 const head = /^\{"v":1,"c":(\d+)(?:,"t":(false|[\d.e+-]+))?(?:,"w":(\d+))?(?:,"n":("(?:[^"\\]|\\.)*"))?(,"b":true)?,"d":(?=\{)/
 
 /** Decodes an entry. Returns `ended` or `emptied` for the marks, and `invalid` for anything else. */
-export function decodeEntry (value: string): Entry | 'ended' | 'emptied' | 'invalid' {
+export function decodeEntry (value: string): DecodedEntry | 'ended' | 'emptied' | 'invalid' {
   try {
     const parts = head.exec(value) ?? head.exec(value = rewrite(value))
     if (parts === null) return markOf(value)
     const [start, createdAt, idle, writtenAt, name, bound] = parts as unknown as [string, string, ...Array<string | undefined>]
     const text = value.slice(start.length, -1)
-    JSON.parse(text)
     return {
       createdAt: Number(createdAt),
       idle: idle === undefined ? undefined : idle !== 'false' && Number(idle),
       text,
+      data: JSON.parse(text) as object,
       writtenAt: writtenAt === undefined ? undefined : Number(writtenAt),
       name: name === undefined ? undefined : JSON.parse(name) as string,
       isBound: bound === undefined ? undefined : true

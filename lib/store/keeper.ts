@@ -3,14 +3,14 @@ import { EMPTY } from '../json.js'
 import type { Lifetimes } from '../lifetimes.js'
 import { findsUsers } from '../options/options.js'
 import type { SessionConfig } from '../options/options.js'
-import { unavailable } from './deadline.js'
 import type { Deadline } from './deadline.js'
+import { Ender } from './ender.js'
 import type { Endings } from './endings.js'
 import { Entries } from './entries.js'
 import { decodeEntry } from './entry.js'
 import { without } from './merge.js'
 import type { Content } from './merge.js'
-import type { Found, Kept, Order, Outcome, Place, Sealed, Seals, Subject } from './order.js'
+import type { Found, Order, Outcome, Place, Sealed, Seals, Subject } from './order.js'
 import { ownerBy } from './owner.js'
 import type { Owner } from './owner.js'
 import { Revocations } from './revocations.js'
@@ -35,6 +35,7 @@ export class Keeper {
   readonly #where: SessionConfig['storage']
   readonly #entries: Entries | undefined
   readonly #revocations: Revocations | undefined
+  readonly #ender: Ender
   readonly #endings: Endings
   readonly #owner: Owner | undefined
   /** Whether the store lists the sessions of users */
@@ -55,6 +56,7 @@ export class Keeper {
     this.#lists = lists
     this.#entries = store && new Entries(store, times, { dated: storage === 'overflow' || lists, owner: lists ? owner : undefined, name })
     this.#revocations = isRevoked && new Revocations(isRevoked, times, sessionName, lists ? undefined : owner)
+    this.#ender = new Ender(times, this.#entries, this.#revocations)
     this.#limit = maxSessions === undefined ? undefined : new SessionLimit(this.#entries!, maxSessions, storeTimeout)
     if (owner !== undefined) {
       this.users = lists ? new StoredUsers(this.#entries!, times, storeTimeout, fit) : new RevokedUsers(this.#revocations!, storeTimeout)
@@ -68,11 +70,12 @@ export class Keeper {
 
   /** Looks up the session of a cookie that was unsealed. @throws FST_SESSION_STORE */
   async find (session: Subject & { kept: Sealed }, expiresAt: number, request: FastifyRequest | undefined, deadline: Deadline): Promise<Found> {
-    const isStored = this.#hasEntry(session.kept)
+    const isStored = this.#ender.hasEntry(session.kept)
     const raw = isStored ? await this.#entries!.get(session.id, deadline) : undefined
     const entry = raw === undefined ? undefined : decodeEntry(raw)
     const content = isStored ? entry : session.kept
-    if (await this.#revocations?.has(session, expiresAt, typeof content === 'object' ? content : undefined, request, deadline)) {
+    const known = typeof content === 'object' ? content : undefined
+    if (this.#revocations !== undefined && await this.#revocations.has(session, expiresAt, known, request, deadline)) {
       return { ok: false, reason: 'revoked' }
     }
     // An entry from before sessions were listed counts as never seen, so it is written again and listed.
@@ -110,16 +113,16 @@ export class Keeper {
     const { action, session, past, isLate } = order
     const destroyed = past.filter(({ by }) => by === 'destroy')
     const regenerated = past.filter(({ by }) => by === 'regenerate')
-    let hasEnded = await this.#endAll(destroyed, deadline)
+    let hasEnded = destroyed.length > 0 && await this.#ender.endAll(destroyed, deadline)
     if (action === 'save') {
       const text = order.text()
       // With a list alone, entries have no user. Call `userOf` all the same, so that it throws now and not at the next read.
       if (!this.#lists) this.#owner?.(text)
       if (session.kept === undefined && !isLate) return await this.#create(order, text, regenerated, hasEnded, deadline)
-      await this.#endAll(regenerated, deadline)
+      await this.#ender.endAll(regenerated, deadline)
       return session.kept === undefined ? { became: 'late' } : await this.#update(order, session.kept, text, deadline)
     }
-    hasEnded = await this.#endAll(regenerated, deadline) || hasEnded
+    hasEnded = await this.#ender.endAll(regenerated, deadline) || hasEnded
     if (action === 'nothing') return { became: 'done' }
     if (session.kept !== undefined) return await this.#update(order, session.kept, EMPTY, deadline)
     // If another request had already ended the session, the client may have the cookie of a newer one by now.
@@ -136,8 +139,8 @@ export class Keeper {
     const content = { text, idle: session.idle }
     const { token, place } = await this.#place(session, content, seals)
     const raw = place.stored ? await this.#insert(session, content, deadline) : undefined
-    if (carried.length === 0) hasEnded = await this.#endAll(past, deadline) || hasEnded
-    else if (await this.#supersedeAll(past, session, order.request, deadline)) hasEnded = true
+    if (carried.length === 0) hasEnded = await this.#ender.endAll(past, deadline) || hasEnded
+    else if (await this.#ender.supersedeAll(past, session, order.request, deadline)) hasEnded = true
     else return await this.#createRest(order, text, place, deadline)
     // Of several logins with one cookie, one takes the place of the session before. The others are sessions more.
     await this.#makeRoom(session, hasEnded ? order.past : [], content, deadline)
@@ -186,9 +189,9 @@ export class Keeper {
   async #update (order: Order, kept: Sealed, text: string, deadline: Deadline): Promise<Outcome> {
     const { session, request, isLate, seals } = order
     const expiresAt = this.#times.now() + this.#times.idleTimeout(session.idle)
-    if (await this.#revocations?.has(session, expiresAt, kept, request, deadline)) return { became: 'gone' }
+    if (this.#revocations !== undefined && await this.#revocations.has(session, expiresAt, kept, request, deadline)) return { became: 'gone' }
     const content = { text, idle: session.idle }
-    const hasEntry = this.#hasEntry(kept)
+    const hasEntry = this.#ender.hasEntry(kept)
     if (isLate && !kept.stored) return { became: 'late' }
     if (!hasEntry) {
       if (text === EMPTY) return EMPTIED
@@ -213,7 +216,7 @@ export class Keeper {
     const { place, token } = written.place
     const stays = kept.stored && place.stored && !order.mustSeal && !written.wasEmptied
     const sealed = isLate || stays ? undefined : token ?? await seals.seal(session, written.content, place)
-    await this.#makeRoom(session, order.past, written.content, deadline)
+    if (this.#limit !== undefined) await this.#makeRoom(session, order.past, written.content, deadline)
     return this.#saved(session.id, written.content, place, sealed, written.raw)
   }
 
@@ -226,55 +229,12 @@ export class Keeper {
   async #place (session: Subject, content: Content, seals: Seals): Promise<{ place: Place, token: string }> {
     if (this.#where === 'store') return { place: STORED, token: await seals.seal(session, content, STORED) }
     const { kept } = session
-    const entryUntil = this.#hasEntry(kept) ? kept!.entryUntil ?? this.#times.now() + OVERLAP : undefined
+    const entryUntil = this.#ender.hasEntry(kept) ? kept!.entryUntil ?? this.#times.now() + OVERLAP : undefined
     const place = { stored: false, entryUntil }
     if (this.#where === 'cookie') return { place, token: await seals.seal(session, content, place) }
     const token = await seals.sealIfItFits(session, content, place)
     if (token !== undefined) return { place, token }
     return { place: STORED, token: await seals.seal(session, content, STORED) }
-  }
-
-  /** Whether the entry of a session counts. */
-  #hasEntry (kept: Kept | undefined): boolean {
-    if (kept === undefined || this.#entries === undefined) return false
-    return kept.stored || (kept.entryUntil !== undefined && kept.entryUntil > this.#times.now())
-  }
-
-  /** Ends sessions. Returns whether this request has ended any of them. */
-  async #endAll (past: Order['past'], deadline: Deadline): Promise<boolean> {
-    let hasEnded = false
-    for (const { session, wasTried } of past) hasEnded = await this.#end(session, wasTried, deadline) || wasTried || hasEnded
-    return hasEnded
-  }
-
-  /** Ends a session in the store and on the list. Returns `false` if another request had ended it. */
-  async #end (session: Subject, isRetry: boolean, deadline: Deadline): Promise<boolean> {
-    // With `storage: 'overflow'`, another request may have written an entry since the session was loaded. It must end too.
-    const wasStored = await this.#entries?.end(session.id, deadline) ?? false
-    if (this.#revocations?.canRevoke) return await this.#revocations.end(session, isRetry, deadline) || wasStored
-    return wasStored || !this.#hasEntry(session.kept)
-  }
-
-  /** Ends sessions whose data moves to another one. Returns `false` if another request had ended one of them. */
-  async #supersedeAll (past: Order['past'], successor: Subject, request: FastifyRequest, deadline: Deadline): Promise<boolean> {
-    let wereAlive = true
-    for (const { session, wasTried } of past) {
-      const wasAlive = await this.#supersede(session, successor, request, deadline)
-      // It is impossible to tell whether an earlier attempt of this request or another request has ended it.
-      if (!wasAlive && wasTried) throw unavailable('regenerate', 'was ended by half', undefined)
-      wereAlive = wasAlive && wereAlive
-    }
-    return wereAlive
-  }
-
-  async #supersede (session: Subject, successor: Subject, request: FastifyRequest, deadline: Deadline): Promise<boolean> {
-    const { kept } = session
-    const hadEntry = this.#hasEntry(kept)
-    const wasStored = await this.#entries?.claim(session.id, hadEntry ? kept!.raw : undefined, deadline) || !hadEntry
-    if (this.#revocations === undefined) return wasStored
-    if (this.#revocations.canRevoke) return await this.#revocations.supersede(session, successor, deadline) && wasStored
-    const end = this.#times.now() + this.#times.idleTimeout(session.idle)
-    return wasStored && !await this.#revocations.has(session, end, kept, request, deadline)
   }
 }
 

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Times } from '../lifetimes.js'
 import type { Binding } from '../seal/envelope.js'
 import type { MaybePromise } from '../then.js'
-import type { Entry } from './entry.js'
+import type { DecodedEntry } from './entry.js'
 import type { Content } from './merge.js'
 
 /** Where a session's data is kept. */
@@ -91,5 +91,5 @@ export type Outcome =
 
 /** The result of looking up a session in the store and on the list. */
 export type Found =
-  { ok: true, entry: Entry | undefined, raw: string | undefined, seenAt: number | undefined } |
+  { ok: true, entry: DecodedEntry | undefined, raw: string | undefined, seenAt: number | undefined } |
   { ok: false, reason: 'revoked' | 'not-stored' | 'invalid' }

@@ -85,7 +85,7 @@ export class StoredUsers implements Users {
 
   /** Returns `undefined` for an entry that does not match the app's schema, because its cookie would be rejected too. */
   #describe ({ id, entry, expiresAt }: OwnEntry): ListedSession | undefined {
-    const data = this.#fit(JSON.parse(entry.text) as object)
+    const data = this.#fit(entry.data)
     if (data === undefined) return undefined
     return Object.freeze({
       id,

@@ -17,25 +17,22 @@ export class WriteQueue {
     // Before the queue changes: a caller that is too late must not replace the turn that is under way.
     deadline?.next('an earlier write of the session')
     const before = this.#ends.get(id)
-    const mine = this.#after(before, deadline, work)
-    const end = mine.then(ignore, ignore)
-    this.#ends.set(id, end)
-    try {
-      return await mine
-    } finally {
+    const mine = before === undefined ? work() : this.#after(before, deadline, work)
+    // The caller receives the result or the error. The queue only needs to know when the turn has ended.
+    const leave = (): void => {
       if (this.#ends.get(id) === end) this.#ends.delete(id)
     }
+    const end = mine.then(leave, leave)
+    this.#ends.set(id, end)
+    return await mine
   }
 
-  async #after<T> (before: Promise<void> | undefined, deadline: Deadline | undefined, work: () => Promise<T>): Promise<T> {
+  async #after<T> (before: Promise<void>, deadline: Deadline | undefined, work: () => Promise<T>): Promise<T> {
     await before
     deadline?.next('')
     return await work()
   }
 }
-
-// The caller receives the result or the error. The queue only needs to know when the turn has ended.
-function ignore (): void {}
 
 const queues = new WeakMap<object, WriteQueue>()
 

@@ -9,7 +9,7 @@ export type Expiry = readonly [type: 'PX' | 'PXAT', value: number]
 export interface Commands {
   get (key: string): Promise<unknown>
   set (key: string, value: string, expiry: Expiry): Promise<unknown>
-  run (script: Script, key: string, args: readonly string[]): Promise<unknown>
+  run (script: Script, key: string, args: string[]): Promise<unknown>
 }
 
 export function isNodeRedis (client: RedisClient): client is NodeRedisClient {
@@ -38,27 +38,31 @@ export function commandsOf (client: RedisClient): Commands {
 
 function ofNodeRedis (client: NodeRedisClient): Commands {
   return {
-    get: async key => await client.get(key),
-    set: async (key, value, [type, time]) => await client.set(key, value, { expiration: { type, value: time } }),
+    get: key => client.get(key),
+    set: (key, value, [type, time]) => client.set(key, value, { expiration: { type, value: time } }),
     async run ({ sha, text }, key, args) {
-      const options = { keys: [key], arguments: [...args] }
-      return await client.evalSha(sha, options).catch(async (error: unknown) => {
+      const options = { keys: [key], arguments: args }
+      try {
+        return await client.evalSha(sha, options)
+      } catch (error) {
         if (!isUnknownScript(error)) throw error
         return await client.eval(text, options)
-      })
+      }
     }
   }
 }
 
 function ofIoRedis (client: IoRedisClient): Commands {
   return {
-    get: async key => await client.get(key),
-    set: async (key, value, [type, time]) => await client.set(key, value, type as 'PX', time),
+    get: key => client.get(key),
+    set: (key, value, [type, time]) => client.set(key, value, type as 'PX', time),
     async run ({ sha, text }, key, args) {
-      return await client.evalsha(sha, 1, key, ...args).catch(async (error: unknown) => {
+      try {
+        return await client.evalsha(sha, 1, key, ...args)
+      } catch (error) {
         if (!isUnknownScript(error)) throw error
         return await client.eval(text, 1, key, ...args)
-      })
+      }
     }
   }
 }
