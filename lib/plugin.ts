@@ -142,7 +142,6 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
     // A late use is looked at after the app has made its change.
     const late = (): void => { setImmediate(look) }
     const end = (): void => {
-      // Not created here: V8 would then take the closures for long-lived, and the garbage collector would take several times as long.
       state.onLateUse ??= late
       if (state.saving === undefined) look()
       else state.saving.then(look)

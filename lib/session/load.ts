@@ -21,17 +21,27 @@ import { openUnread } from './unread.js'
 /** Decides whether a request may use a session. A session that is bound to a device needs a proof. */
 export type Admit = (session: Identity, data: object, request: FastifyRequest, deadline: Deadline | undefined) => MaybePromise<boolean>
 
-/** The search for a request's session among its cookies. */
-interface Search {
+/**
+ * The search for a request's session among its cookies. This is a class because V8 may allocate object literals in old space, once some
+ * of them have survived. What they refer to, here the whole request, then waits for the slower garbage collector.
+ */
+class Search {
   readonly request: FastifyRequest
   readonly found: Found
   /** Why the cookies that were tried were rejected */
-  readonly reasons: SessionReason[]
+  readonly reasons: SessionReason[] = []
   readonly deadline: Deadline | undefined
   /** Selects one session of several, whether proven or not; `undefined` for the one that may be used */
   readonly isSought: ((session: Identity) => boolean) | undefined
   /** The first session that opened without the proof that it needs. It counts only if no other cookie holds a usable session */
   unproven: Identity | undefined
+
+  constructor (request: FastifyRequest, found: Found, deadline: Deadline | undefined, isSought: Search['isSought']) {
+    this.request = request
+    this.found = found
+    this.deadline = deadline
+    this.isSought = isSought
+  }
 }
 
 const NONE: Found = { candidates: [], parts: 0, more: false }
@@ -60,7 +70,7 @@ export class Loader {
     const header = request.raw.headers.cookie
     const found = header === undefined ? NONE : findCookies(header, this.#config.cookieName, tokenForm)
     const deadline = this.#keeper === undefined || found.candidates.length === 0 ? undefined : new Deadline(this.#config.storeTimeout)
-    const search: Search = { request, found, reasons: [], deadline, isSought, unproven: undefined }
+    const search = new Search(request, found, deadline, isSought)
     if (found.candidates.length === 0) return this.#start(search)
     if (deadline === undefined) {
       const state = this.#try(search, 0)
