@@ -11,7 +11,7 @@ import type { Engine, Opened } from './engine.js'
 import { Lifetimes } from '../lifetimes.js'
 import type { Idle } from '../lifetimes.js'
 import { errors } from '../errors.js'
-import { Doorkeeper, Lru } from './lru.js'
+import { copyOf, Doorkeeper, Lru } from './lru.js'
 import { parseSealerOptions } from '../options/options.js'
 import type { SealerConfig } from '../options/options.js'
 import { randomId } from './random.js'
@@ -41,6 +41,8 @@ export type Loaded =
 
 /** Characters of base64url */
 const MAC_LENGTH = 43
+/** What an entry of the cache takes besides the token and the text, measured */
+const ENTRY_BYTES = 500
 
 /** Seals envelopes into tokens and opens them, with one engine, checks of the times, and a cache of verified tokens. */
 export class SessionSealer {
@@ -106,9 +108,15 @@ export class SessionSealer {
     if (findReservedKey(data) !== undefined) return { ok: false, reason: 'invalid' }
     const stale = opened.key !== this.#config.keyring.newest || decoded.converted
     const verified = { token: text, envelope, expiresAt: opened.expiresAt, stale }
-    // The key is the MAC, because hashing the whole token costs ten times as much; `unseal` compares the whole token.
-    if (this.#met.before(text)) this.#cache.set(text.slice(-MAC_LENGTH), verified)
+    if (this.#met.before(text)) this.#remember({ ...verified, token: copyOf(text) })
     return this.#judge(verified, data)
+  }
+
+  #remember (verified: Verified): void {
+    const { token, envelope } = verified
+    // The key is the MAC, because hashing the whole token costs ten times as much; `unseal` compares the whole token. A string that is
+    // not Latin-1 takes two bytes for each character.
+    this.#cache.set(token.slice(-MAC_LENGTH), verified, ENTRY_BYTES + token.length + 2 * envelope.text.length)
   }
 
   #decode (text: string, token: string): Decoded {
