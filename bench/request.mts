@@ -79,6 +79,7 @@ function mean (a: Sample, b: Sample): Sample {
   return {
     micros: (a.micros + b.micros) / 2,
     requestsPerSecond: (a.requestsPerSecond + b.requestsPerSecond) / 2,
+    p50: (a.p50 + b.p50) / 2,
     p99: (a.p99 + b.p99) / 2
   }
 }
