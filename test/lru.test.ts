@@ -124,7 +124,7 @@ t.test('a doorkeeper remembers recent keys and forgets old ones', async t => {
 t.test('the cache keeps a token, but not the header that it came in', async t => {
   setFlagsFromString('--expose-gc')
   const collectGarbage = runInNewContext('gc') as () => void
-  const sealer = sessionPlugin.createSealer({ secret: 'a secret of at least 32 characters' })
+  const sealer = sessionPlugin.createSealer<{ n: number }>({ secret: 'a secret of at least 32 characters' })
   const tokens: string[] = []
   for (let n = 0; n < 100; n++) tokens.push(await sealer.seal({ n }))
   collectGarbage()
