@@ -46,7 +46,8 @@ for (const way of ways) {
     const target = await start(peer, variation, people)
     // Over HTTP/2 each answer is checked to know its user, as fetch does not speak it.
     if (!http2) await check(target)
-    for (const row of rowKeys) await warmUp(target, row, 2 * requests)
+    // Until caches are full and V8 has compiled what is used, in every process.
+    for (const row of rowKeys) await warmUp(target, row, 4 * workers * requests)
     targets.set(peer, target)
   }
   for (const row of rowKeys) {
