@@ -89,9 +89,11 @@ async function ironSession (): Promise<Verbs> {
 // By its own name, as users import it: what is timed is what is published.
 const us = async () => await import('fastify-sealed-session')
 
-async function ours (app: FastifyInstance, { secrets = 1 }: Variation, store?: SessionStore, userOf?: SessionOptions['userOf']): Promise<Verbs> {
+async function ours (
+  app: FastifyInstance, { secrets = 1, cacheSize }: Variation, store?: SessionStore, userOf?: SessionOptions['userOf']
+): Promise<Verbs> {
   await app.register((await us()).default, {
-    secret: Array.from({ length: secrets }, (_, nth) => `${secret} ${nth}`), cookie: { secure: 'auto' }, store, userOf
+    secret: Array.from({ length: secrets }, (_, nth) => `${secret} ${nth}`), cookie: { secure: 'auto' }, store, userOf, cacheSize
   })
   return properties
 }
@@ -166,7 +168,7 @@ const setups: Record<string, (app: FastifyInstance, variation: Variation) => Pro
 
 /** Starts a peer, with the routes that the rows ask for. */
 export async function serve (peer: string, variation: Variation): Promise<Server> {
-  const app = Fastify()
+  const app = (variation.http2 === true ? Fastify({ http2: true }) : Fastify()) as FastifyInstance
   const { login, read, write } = await setups[peer]!(app, variation)
   const filler = 'x'.repeat(Math.max(0, (variation.bytes ?? 0) - JSON.stringify({ user, views: 1 }).length))
   let views = 1

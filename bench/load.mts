@@ -3,14 +3,20 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import autocannon from 'autocannon'
+import { fireHttp2 } from './http2.mjs'
 import { cookieName, peerOf, value } from './peers.mjs'
 import type { Peer, Variation } from './peers.mjs'
+import { zipf } from './zipf.mjs'
 
 /** A peer's process, and cookies of people who are logged in there. */
 export interface Target extends Peer {
   url: string
   cookies: string[]
   child: ChildProcess
+  /** Whether it is asked over HTTP/2 */
+  http2: boolean
+  /** How many requests of different users were made: the next run goes on from there */
+  drawn: number
 }
 
 export interface Sample {
@@ -18,14 +24,16 @@ export interface Sample {
   micros: number
   requestsPerSecond: number
   /** Milliseconds */
+  p50: number
+  /** Milliseconds */
   p99: number
 }
 
 interface Work {
-  /** How the tables go on after «one request that» */
+  /** How the tables go on after "one request that" */
   title: string
   path: string
-  cookies: 'same' | 'different' | 'none'
+  cookies: 'same' | 'different' | 'zipf' | 'none'
   /** For stores only: where all change one session, its changes wait for each other */
   forStores?: true
   /** Whether the session has no part in it */
@@ -38,14 +46,18 @@ export const rows: Record<string, Work> = {
   untouched: { title: 'never reads the session', path: '/untouched', cookies: 'same', idle: true },
   read: { title: 'reads it, the cookie seen before', path: '/read', cookies: 'same' },
   'read-different': { title: 'reads it, cookies all different', path: '/read', cookies: 'different' },
+  'read-zipf': { title: "reads it, users by Zipf's law", path: '/read', cookies: 'zipf' },
   write: { title: 'changes it', path: '/write', cookies: 'same' },
   'write-different': { title: 'changes it, sessions all different', path: '/write', cookies: 'different', forStores: true },
   login: { title: 'logs in', path: '/login/u-0', cookies: 'none' },
   'not-found': { title: 'is for no route', path: '/nowhere', cookies: 'same', idle: true, status: 404 }
 }
 
-/** Four times what the cache of this package holds. */
-const PEOPLE = 4000
+/** Five times what the cache of this package holds, so that different cookies are not found there. By Zipf's law most are. */
+export const PEOPLE = 20_000
+const ZIPF_EXPONENT = 1
+const ZIPF_DRAWS = 100_000
+const draws = new Map<number, Int32Array>()
 
 /** What a browser would send back. */
 export function cookieOf (setCookies: string[]): string {
@@ -57,9 +69,9 @@ export async function start (key: string, variation: Variation = {}, people = PE
   const env = { ...process.env, NODE_ENV: 'production' }
   const child = fork(fileURLToPath(new URL('server.mjs', import.meta.url)), [key, JSON.stringify(variation)], { env, execArgv: ['--expose-gc'] })
   const [port] = await once(child, 'message') as [number]
-  const target = { ...peer, url: `http://127.0.0.1:${port}`, cookies: [] as string[], child }
+  const target = { ...peer, url: `http://127.0.0.1:${port}`, cookies: [] as string[], child, http2: variation.http2 === true, drawn: 0 }
   if (peer.keeps === 'nothing') target.cookies.push(`${cookieName}=${value}`)
-  else await logIn(target, peer.slow === 'with a session' ? people / 10 : people)
+  else if (people > 0) await logIn(target, peer.slow === undefined ? people : people / 10)
   return target
 }
 
@@ -81,31 +93,48 @@ async function logIn (target: Target, people: number): Promise<void> {
   })
 }
 
-/** A bounded load: so many requests over ten connections, one after the other in each. */
+/** A bounded load: so many requests, ten at a time. */
 async function fire (
   target: Target, amount: number, request: autocannon.Request, status = 200
 ): Promise<Omit<Sample, 'micros'>> {
   const started = performance.now()
   const times: number[] = []
   let ended = started
-  const result = await new Promise<autocannon.Result>((resolve, reject) => {
-    const load = autocannon({ url: target.url, connections: 10, amount, sampleInt: 20, requests: [request] },
-      (error: Error | null, result) => { error === null ? resolve(result) : reject(error) })
-    // autocannon's own figures are whole milliseconds and whole samples, too coarse for a run this short.
-    load.on('response', (_client, _status, _bytes, milliseconds) => {
-      times.push(milliseconds)
-      ended = performance.now()
-    })
-  })
-  const right = result.statusCodeStats?.[`${status}`]?.count ?? 0
-  if (right !== amount || result.errors > 0) {
-    throw new Error(`${target.title}: ${right} of ${amount} answers have status ${status}, ${result.errors} errors`)
+  const note = (milliseconds: number): void => {
+    times.push(milliseconds)
+    ended = performance.now()
   }
+  const right = await (target.http2 ? overHttp2 : overHttp1)(target, amount, request, status, note)
+  if (right !== amount) throw new Error(`${target.title}: ${right} of ${amount} answers have status ${status}`)
   times.sort((a, b) => a - b)
-  return { requestsPerSecond: amount / (ended - started) * 1000, p99: times[Math.floor(amount * 0.99)]! }
+  return { requestsPerSecond: amount / (ended - started) * 1000, p50: times[Math.floor(amount * 0.5)]!, p99: times[Math.floor(amount * 0.99)]! }
 }
 
-async function ask (child: ChildProcess, what: 'cpu' | 'memory'): Promise<unknown> {
+/** Returns how many answers had the right status. */
+type Fire = (target: Target, amount: number, request: autocannon.Request, status: number, note: (milliseconds: number) => void) => Promise<number>
+
+const overHttp1: Fire = async ({ title, url }, amount, request, status, note) => {
+  const result = await new Promise<autocannon.Result>((resolve, reject) => {
+    const load = autocannon({ url, connections: 10, amount, sampleInt: 20, requests: [request] },
+      (error: Error | null, result) => { error === null ? resolve(result) : reject(error) })
+    // autocannon's own figures are whole milliseconds and whole samples, too coarse for a run this short.
+    load.on('response', (_client, _status, _bytes, milliseconds) => note(milliseconds))
+  })
+  if (result.errors > 0) throw new Error(`${title}: ${result.errors} errors`)
+  return result.statusCodeStats?.[`${status}`]?.count ?? 0
+}
+
+const overHttp2: Fire = async ({ url }, amount, request, status, note) => {
+  let right = 0
+  await fireHttp2(url, amount, request, (answered, body, milliseconds) => {
+    note(milliseconds)
+    // An empty object is what a stranger gets.
+    if (answered === status && body !== '{}') right++
+  })
+  return right
+}
+
+async function ask (child: ChildProcess, what: 'cpu' | 'memory' | 'delay' | 'collection'): Promise<unknown> {
   const answer = once(child, 'message')
   child.send(what)
   return (await answer as unknown[])[0]
@@ -119,6 +148,16 @@ async function cpu (child: ChildProcess): Promise<number> {
 /** What a peer's process holds in memory once its garbage is gone. */
 export async function memory (child: ChildProcess): Promise<NodeJS.MemoryUsage> {
   return await ask(child, 'memory') as NodeJS.MemoryUsage
+}
+
+/** The 99th percentile of how late a peer's event loop was since it was asked before, in milliseconds; of its processes the latest. */
+export async function delay (child: ChildProcess): Promise<number> {
+  return await ask(child, 'delay') as number
+}
+
+/** How long a peer's process collected garbage since it was asked before, in milliseconds. */
+export async function collection (child: ChildProcess): Promise<number> {
+  return await ask(child, 'collection') as number
 }
 
 /** Loads a peer with one row's requests until V8 has compiled them: before that its compiler is most of what they cost. */
@@ -140,13 +179,19 @@ export async function load (target: Target, amount: number, request: autocannon.
   return { micros: (await cpu(target.child) - before) / amount, ...figures }
 }
 
-function requestFor ({ cookies }: Target, row: string): autocannon.Request {
+function requestFor (target: Target, row: string): autocannon.Request {
+  const { cookies } = target
   const { path, cookies: which } = rows[row]!
-  let next = 0
+  const each = (cookie: () => string | undefined): autocannon.Request =>
+    ({ path, setupRequest: request => ({ ...request, headers: { cookie: cookie() } }) })
   switch (which) {
     case 'none': return { path }
     case 'same': return { path, headers: { cookie: cookies[0] } }
-    case 'different':
-      return { path, setupRequest: request => ({ ...request, headers: { cookie: cookies[next++ % cookies.length] } }) }
+    case 'different': return each(() => cookies[target.drawn++ % cookies.length])
+    case 'zipf': {
+      const users = draws.get(cookies.length) ?? zipf(cookies.length, ZIPF_EXPONENT, ZIPF_DRAWS)
+      draws.set(cookies.length, users)
+      return each(() => cookies[users[target.drawn++ % ZIPF_DRAWS]!])
+    }
   }
 }

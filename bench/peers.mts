@@ -117,6 +117,10 @@ export interface Variation {
   bytes?: number
   /** How many secrets this package is given; default 1 */
   secrets?: number
+  /** How many cookies this package may remember; default its own */
+  cacheSize?: number
   /** How many processes answer behind one port; default one, without node:cluster */
   workers?: number
+  /** Whether it speaks HTTP/2, without TLS */
+  http2?: boolean
 }

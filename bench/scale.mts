@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import type autocannon from 'autocannon'
 import { lineCharts } from './chart.mjs'
 import type { LineChart } from './chart.mjs'
-import { load, rows, run, start, stop, warmUp } from './load.mjs'
+import { collection, load, memory, PEOPLE, rows, run, start, stop, warmUp } from './load.mjs'
 import type { Target } from './load.mjs'
 import { peers } from './peers.mjs'
 import type { Variation } from './peers.mjs'
@@ -12,7 +12,8 @@ import { fit, median, ratios, showSpread, spread } from './stats.mjs'
 const { values: { quick } } = parseArgs({ options: { quick: { type: 'boolean', default: false } } })
 const rounds = quick ? 2 : 10
 const requests = quick ? 300 : 3000
-const CACHE = 1000
+/** The default of cacheSize */
+const CACHE = 4000
 
 /** One way to load one peer. */
 interface Case { target: Target, warm (): Promise<unknown>, micros (): Promise<number> }
@@ -62,7 +63,7 @@ const charts: LineChart[] = []
 // 1. As the data grows.
 const sizes = quick ? [100, 2000] : [60, 500, 1000, 1750, 2500]
 const compared = ['this', 'secure-session']
-await withTargets(sizes.flatMap(bytes => compared.map(peer => [peer, { bytes }, 2 * CACHE] as const)), async targets => {
+await withTargets(sizes.flatMap(bytes => compared.map(peer => [peer, { bytes }, quick ? 1000 : PEOPLE] as const)), async targets => {
   for (const row of ['read', 'read-different', 'write']) {
     say(`${row} by size`)
     const taken = await inTurns(targets.map(target => rowCase(target, row)))
@@ -83,7 +84,7 @@ await withTargets(sizes.flatMap(bytes => compared.map(peer => [peer, { bytes }, 
 })
 
 // 2. As the sessions outgrow the cache. Nine of ten visitors may be the same few, or each a new one.
-await withTargets([['this', {}, quick ? 3 * CACHE : 20 * CACHE]], async ([target]) => {
+await withTargets([['this', {}, quick ? 1000 : 10 * CACHE]], async ([target]) => {
   const { cookies } = target!
   const hot = cookies.slice(0, 100)
   const read = (next: () => string): autocannon.Request =>
@@ -105,7 +106,7 @@ await withTargets([['this', {}, quick ? 3 * CACHE : 20 * CACHE]], async ([target
     `As a line: ${base.toFixed(1)} µs where none is a hit, and ${(-slope * 100).toFixed(1)} µs less where all are (R² ${explained.toFixed(2)}).`)
   charts.push({ title: 'One request that reads, by hits', x: 'requests whose cookie is in the cache, %', y: 'CPU, µs', series: [{ title: 'this', ours: true, points: ratePoints }] })
 
-  const counts = [100, 500, 1000, 1500, 2000, 4000, 8000, 20_000].filter(count => count <= cookies.length)
+  const counts = [100, 1000, 2000, 4000, 6000, 8000, 16_000, 40_000].filter(count => count <= cookies.length)
   say('numbers of sessions')
   const byCount = await inTurns(counts.map(count => {
     const some = cookies.slice(0, count)
@@ -114,12 +115,36 @@ await withTargets([['this', {}, quick ? 3 * CACHE : 20 * CACHE]], async ([target
   const countPoints = counts.map((count, at) => [count, median(byCount[at]!)] as const)
   sections.push(`## One request that reads, by number of sessions, with a cache of ${CACHE}`,
     table(['sessions', 'µs', '/ 100'], counts.map((count, at) => [String(count), median(byCount[at]!).toFixed(1), showSpread(spread(ratios(byCount[at]!, byCount[0]!)))])),
-    'Each request is of any of these sessions by chance. What to expect is a step, not a slope: up to half of the cache a hit is sure, past ' +
+    'Each request is of any of these sessions by chance. What to expect is a step, not a slope: as far as the cache reaches a hit is sure, past ' +
     'it requests miss more and more, and once nearly all do, more sessions cost no more.')
   charts.push({ title: `One request that reads, a cache of ${CACHE}`, x: 'sessions', y: 'CPU, µs', series: [{ title: 'this', ours: true, points: countPoints }] })
 })
 
-// 3. As secrets are rotated.
+// 3. As the cache grows, where few users make most of the requests. A cache of 0 is none.
+const cacheSizes = quick ? [0, 1000] : [0, 1000, CACHE, 10_000, 30_000]
+for (const bytes of quick ? [60] : [60, 1000]) {
+  await withTargets(cacheSizes.map(cacheSize => ['this', { cacheSize, bytes }, quick ? 1000 : PEOPLE] as const), async targets => {
+    say(`sizes of the cache, ${bytes} bytes`)
+    const collections = targets.map((): number[] => [])
+    const taken = await inTurns(targets.map((target, at) => ({
+      target,
+      // Enough to fill the largest.
+      warm: async () => await warmUp(target, 'read-zipf', quick ? requests : 60_000),
+      async micros () {
+        await collection(target.child)
+        const { micros } = await run(target, 'read-zipf', requests)
+        collections[at]!.push(await collection(target.child) * 1000 / requests)
+        return micros
+      }
+    })))
+    const heaps = await Promise.all(targets.map(async ({ child }) => (await memory(child)).heapUsed / 2 ** 20))
+    sections.push(`## One request that ${rows['read-zipf']!.title}, by size of the cache: ${targets[0]!.cookies.length} users, ${bytes} bytes`,
+      table(['cacheSize', 'µs', '/ 0', 'collecting garbage, µs', 'heap, MB'], cacheSizes.map((size, at) =>
+        [String(size), median(taken[at]!).toFixed(1), showSpread(spread(ratios(taken[at]!, taken[0]!))), median(collections[at]!).toFixed(2), heaps[at]!.toFixed(1)])))
+  })
+}
+
+// 4. As secrets are rotated.
 const secretCounts = [1, 2, 8, 32]
 await withTargets(secretCounts.map(secrets => ['this', { secrets }] as const), async targets => {
   say('numbers of secrets')
@@ -129,7 +154,7 @@ await withTargets(secretCounts.map(secrets => ['this', { secrets }] as const), a
     'What to expect is no growth: the id in a seal names its secret, whatever their number.')
 })
 
-// 4. Over processes behind one port. Each draws salts of its own, and opens the seals of the other.
+// 5. Over processes behind one port. Each draws salts of its own, and opens the seals of the other.
 const workerCounts = [1, 2]
 await withTargets(workerCounts.map(workers => ['this', { workers }] as const), async targets => {
   for (const row of ['read-different', 'write']) {

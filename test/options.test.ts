@@ -14,7 +14,7 @@ t.test('the defaults are those of the README', async t => {
     rolling: true,
     persistent: true,
     maxCookies: 1,
-    cacheSize: 1000,
+    cacheSize: 4000,
     cacheHeaders: true,
     iron: undefined,
     store: undefined,

@@ -188,7 +188,7 @@ declare namespace sessionPlugin {
     schema?: StandardSchema | undefined
     /** Other parameters of the Iron protocol. Any key here selects iron-webcrypto, which is slower and asynchronous. Default: none */
     iron?: IronOptions | undefined
-    /** How many verified cookies are cached; 0 turns the cache off. Default: 1000 */
+    /** How many verified cookies are cached, in at most 4 kB of memory for each on average; 0 turns the cache off. Default: 4000 */
     cacheSize?: number | undefined
   }
 

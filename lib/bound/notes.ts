@@ -1,7 +1,7 @@
 import { isDictionary } from '../json.js'
 import type { Lifetimes } from '../lifetimes.js'
 import type { Opened } from '../seal/engine.js'
-import { Lru } from '../seal/lru.js'
+import { copyOf, Lru } from '../seal/lru.js'
 import type { SessionSealer } from '../seal/sealer.js'
 import { then } from '../then.js'
 import type { MaybePromise } from '../then.js'
@@ -63,9 +63,9 @@ export class Notes {
       const text = opened.ok ? parse(opened.text) : undefined
       if (text?.v !== 'bound' || text.n !== this.#sessionName) return undefined
       const { i, c, d } = text
-      const note = { token, kind: d as Kind, about: i as string, issuedAt: c as number, expiresAt: (opened as Opened & { ok: true }).expiresAt }
+      const note = { token: copyOf(token), kind: d as Kind, about: i as string, issuedAt: c as number, expiresAt: (opened as Opened & { ok: true }).expiresAt }
       // A proof comes with every request until it expires, a challenge once.
-      if (note.kind === 'proof') this.#cache.set(token.slice(-MAC_LENGTH), note)
+      if (note.kind === 'proof') this.#cache.set(note.token.slice(-MAC_LENGTH), note)
       return note
     })
   }

@@ -175,7 +175,7 @@ function parseSealing (options: SealerOptions): SealerConfig {
     interop = false,
     iron,
     schema,
-    cacheSize = 1000 // entries
+    cacheSize = 4000 // entries
   } = options
   oneOf(false, 'iron', 'iron-session')('interop', interop)
   const keyring = new Keyring(parseSecrets(secret, interop === 'iron-session'), interop !== false)

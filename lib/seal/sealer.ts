@@ -11,7 +11,7 @@ import type { Engine, Opened } from './engine.js'
 import { Lifetimes } from '../lifetimes.js'
 import type { Idle } from '../lifetimes.js'
 import { errors } from '../errors.js'
-import { Doorkeeper, Lru } from './lru.js'
+import { copyOf, Doorkeeper, Lru } from './lru.js'
 import { parseSealerOptions } from '../options/options.js'
 import type { SealerConfig } from '../options/options.js'
 import { randomId } from './random.js'
@@ -41,6 +41,8 @@ export type Loaded =
 
 /** How many characters of a MAC are the key of the cache: 72 bits. The whole MAC, let alone the whole token, takes longer to hash */
 const CACHE_KEY = 12
+/** What an entry of the cache takes besides the token and the text, measured */
+const ENTRY_BYTES = 500
 
 /** Seals envelopes into tokens and opens them, with one engine, checks of the times, and a cache of verified tokens. */
 export class SessionSealer {
@@ -105,9 +107,14 @@ export class SessionSealer {
     if (findReservedKey(data) !== undefined) return { ok: false, reason: 'invalid' }
     const stale = opened.key !== this.#config.keyring.newest || decoded.converted
     const verified = { token: text, envelope, expiresAt: opened.expiresAt, stale }
-    // `unseal` compares the whole token. A slice of a header would keep the whole header in memory, so the cache gets a copy.
-    if (this.#met.before(text)) this.#cache.set(text.slice(-CACHE_KEY), { ...verified, token: copyOf(text) })
+    if (this.#met.before(text)) this.#remember({ ...verified, token: copyOf(text) })
     return this.#judge(verified, data)
+  }
+
+  #remember (verified: Verified): void {
+    const { token, envelope } = verified
+    // `unseal` compares the whole token. A string that is not Latin-1 takes two bytes for each character.
+    this.#cache.set(token.slice(-CACHE_KEY), verified, ENTRY_BYTES + token.length + 2 * envelope.text.length)
   }
 
   #decode (text: string, token: string): Decoded {
@@ -159,9 +166,6 @@ export class SessionSealer {
     return isDeepStrictEqual(own, data) ? data : own
   }
 }
-
-/** @param token ASCII */
-const copyOf = (token: string): string => Buffer.from(token, 'latin1').toString('latin1')
 
 /** The public `seal` and `unseal`, which take any data and any string. With a store, `keep` creates the entry and `open` looks it up. */
 export function forData (
