@@ -109,7 +109,7 @@ export const cookie = { path: '/', httpOnly: true, sameSite: 'lax', secure: fals
 /** Seconds */
 export const maxAge = 1_209_600
 /** A cookie's value of the size that this package's is, for peers that have no session */
-export const value = 'x'.repeat(410)
+export const value = 'x'.repeat(357)
 
 /** What a run may change about a peer. */
 export interface Variation {
