@@ -17,10 +17,12 @@ export interface Run {
 
 /** What the project wants to reach: our cost over theirs, at most. */
 const targets: Record<string, Record<string, number>> = {
-  untouched: { 'secure-session': 0.66, cookie: 1.03 },
-  read: { 'secure-session': 0.70, cookie: 1.25, 'iron-session': 0.125 },
-  'read-different': { 'secure-session': 0.75, cookie: 1.60, 'iron-session': 0.125 },
-  write: { 'secure-session': 0.75, cookie: 1.30, 'iron-session': 0.125 }
+  untouched: { 'secure-session': 0.75, cookie: 1.03 },
+  read: { 'secure-session': 0.85, cookie: 1.20, 'iron-session': 0.125 },
+  'read-different': { 'secure-session': 1.00, cookie: 1.35, 'iron-session': 0.125 },
+  write: { 'secure-session': 0.95, cookie: 1.35, 'iron-session': 0.125 },
+  login: { 'secure-session': 0.95, cookie: 1.35 },
+  'not-found': { 'secure-session': 0.75, cookie: 1.03 }
 }
 
 const micros = ({ samples }: Run, row: string, peer: string): number[] => samples[row]![peer]!.map(({ micros }) => micros)
