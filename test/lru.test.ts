@@ -50,6 +50,36 @@ t.test('an entry may be set again', async t => {
   t.equal(lru.get('b'), 2)
 })
 
+t.test('an entry that is replaced by a heavier one stays, and others go', async t => {
+  for (const isUsed of [true, false]) {
+    const lru = new Lru<number>(3)
+    for (const [n, key] of ['a', 'b', 'c'].entries()) lru.set(key, n, 4096)
+    if (isUsed) for (const key of ['a', 'b', 'c']) lru.get(key)
+    lru.set('b', 5, 2 * 4096)
+    t.equal(lru.get('b'), 5)
+    t.equal(lru.size, 2)
+    lru.set('b', 6, 100_000)
+    t.equal(lru.get('b'), 6)
+    t.equal(lru.size, 1)
+  }
+})
+
+t.test('entries that are replaced leave no memory behind', async t => {
+  setFlagsFromString('--expose-gc')
+  const collectGarbage = runInNewContext('gc') as () => void
+  const lru = new Lru<number>(100)
+  const used = (): number => {
+    collectGarbage()
+    return process.memoryUsage().heapUsed
+  }
+  const before = used()
+  for (let n = 0; n < 300_000; n++) lru.set(`${n % 10}`, n)
+  t.ok(used() - before < 10_000_000)
+  for (let n = 0; n < 300_000; n++) lru.set(`${n}`, n)
+  t.ok(used() - before < 10_000_000)
+  t.equal(lru.size, 100)
+})
+
 t.test('heavy entries are limited to 4 kB times the size', async t => {
   const lru = new Lru<string>(100)
   let heaviest = 0
