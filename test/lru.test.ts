@@ -51,16 +51,19 @@ t.test('an entry may be set again', async t => {
 })
 
 t.test('an entry that is replaced by a heavier one stays, and others go', async t => {
-  for (const isUsed of [true, false]) {
-    const lru = new Lru<number>(3)
-    for (const [n, key] of ['a', 'b', 'c'].entries()) lru.set(key, n, 4096)
-    if (isUsed) for (const key of ['a', 'b', 'c']) lru.get(key)
-    lru.set('b', 5, 2 * 4096)
-    t.equal(lru.get('b'), 5)
-    t.equal(lru.size, 2)
-    lru.set('b', 6, 100_000)
-    t.equal(lru.get('b'), 6)
-    t.equal(lru.size, 1)
+  for (const key of ['b', 'c', 'd']) {
+    for (const isUsed of [true, false]) {
+      const lru = new Lru<number>(3)
+      // The hand evicts a, and stops at b.
+      for (const [n, other] of ['a', 'b', 'c', 'd'].entries()) lru.set(other, n, 4096)
+      if (isUsed) for (const other of ['b', 'c', 'd']) lru.get(other)
+      lru.set(key, 5, 2 * 4096)
+      t.equal(lru.get(key), 5)
+      t.equal(lru.size, 2)
+      lru.set(key, 6, 100_000)
+      t.equal(lru.get(key), 6)
+      t.equal(lru.size, 1)
+    }
   }
 })
 

@@ -56,24 +56,20 @@ export class Lru<Value> {
     known.value = value
     known.bytes = bytes
     known.used = true
-    while (this.#bytes > this.#size * AVERAGE_BYTES && this.#entries.size > 1) {
-      this.#evict()
-      // The hand may have passed it, and must not evict it instead of the others.
-      known.used = true
-    }
+    while (this.#bytes > this.#size * AVERAGE_BYTES && this.#entries.size > 1) this.#evict(known)
   }
 
   get size (): number {
     return this.#entries.size
   }
 
-  /** Call it only if there is an entry. */
-  #evict (): void {
+  /** Call it only if there is an entry besides the one to be spared. */
+  #evict (spared?: Entry<Value>): void {
     for (;;) {
       const { value: entry, done } = this.#hand.next()
       if (done) {
         this.#hand = this.#entries.values()
-      } else if (entry.used) {
+      } else if (entry.used || entry === spared) {
         entry.used = false
       } else {
         this.#entries.delete(entry.key)
