@@ -154,6 +154,25 @@ t.test('a doorkeeper remembers recent keys and forgets old ones', async t => {
   t.equal(new Doorkeeper(0).before(tokens[0]!), false)
 })
 
+t.test('the keys derived for a token do not keep the header that it came in', async t => {
+  setFlagsFromString('--expose-gc')
+  const collectGarbage = runInNewContext('gc') as () => void
+  const options = { secret: 'a secret of at least 32 characters', cacheSize: 0 }
+  const sealer = sessionPlugin.createSealer(options)
+  const tokens: string[] = []
+  // Each sealer has salts of its own, as each node has.
+  for (let n = 0; n < 100; n++) tokens.push(await sessionPlugin.createSealer(options).seal({}))
+  collectGarbage()
+  const before = process.memoryUsage().heapUsed
+  for (const token of tokens) {
+    const header = Buffer.from(`other=${'x'.repeat(100_000)}; session=${token}`).toString('latin1')
+    t.equal((await sealer.unseal(header.slice(-token.length))).ok, true)
+  }
+  collectGarbage()
+  t.ok(process.memoryUsage().heapUsed - before < 5_000_000)
+  t.equal((await sealer.unseal(tokens[0]!)).ok, true)
+})
+
 t.test('the cache keeps a token, but not the header that it came in', async t => {
   setFlagsFromString('--expose-gc')
   const collectGarbage = runInNewContext('gc') as () => void
