@@ -17,7 +17,6 @@ import { Saver } from './session/save.js'
 import { SessionState } from './session/state.js'
 import { Endings } from './store/endings.js'
 import { Keeper } from './store/keeper.js'
-import { then } from './then.js'
 
 /** What a request's slot holds: nothing before our hook, then the reply, and the session once it is loaded. */
 type Slot = SessionState | FastifyReply | null | undefined
@@ -86,15 +85,18 @@ async function plugin (app: FastifyInstance, options: SessionOptions): Promise<v
     done()
   }
 
-  function loadNow (request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+  function loadNow (request: FastifyRequest, reply: FastifyReply, done: (error?: unknown) => void): void {
     if (isSwitchedOff(request)) {
       done()
       return
     }
-    then(loader.load(request), state => {
+    const loaded = (state: SessionState): void => {
       hold(state, request as Slotted, reply)
       done()
-    })
+    }
+    const state = loader.load(request)
+    if (state instanceof Promise) state.then(loaded, done)
+    else loaded(state)
   }
 
   function hold (state: SessionState, request: Slotted, reply: FastifyReply | null | undefined): SessionState {

@@ -282,6 +282,16 @@ t.test('all copies of a seal without an envelope are one session, which one revo
   }
 })
 
+t.test('no other spelling of a revoked seal without an envelope opens', async t => {
+  const app = await makeApp({ interop: 'iron', isRevoked: denylist(new TestStore()), idleTimeout: 1000, cacheSize: 0 }, routes)
+  const bare = await Iron.seal({ views: 1 }, secret, { ...Iron.defaults, ttl: 86_400_000 })
+  await (await opened(app, bare)).get('/destroy')
+  for (const end of ['é', 'ÿ', '=', '+']) {
+    t.equal((await (await opened(app, bare)).get('/read')).json.reason, 'revoked')
+    t.equal((await (await opened(app, bare.slice(0, -1) + end)).get('/read')).json.reason, 'malformed', end)
+  }
+})
+
 t.test('h3: data that only resembles its sessions is not a session', async t => {
   const session = { id: 'u1', createdAt: 1, data: { views: 1 } }
   const like: Array<[interop: 'iron' | 'iron-session', data: object, reason: string | null]> = [

@@ -50,6 +50,39 @@ t.test('an entry may be set again', async t => {
   t.equal(lru.get('b'), 2)
 })
 
+t.test('an entry that is replaced by a heavier one stays, and others go', async t => {
+  for (const key of ['b', 'c', 'd']) {
+    for (const isUsed of [true, false]) {
+      const lru = new Lru<number>(3)
+      // The hand evicts a, and stops at b.
+      for (const [n, other] of ['a', 'b', 'c', 'd'].entries()) lru.set(other, n, 4096)
+      if (isUsed) for (const other of ['b', 'c', 'd']) lru.get(other)
+      lru.set(key, 5, 2 * 4096)
+      t.equal(lru.get(key), 5)
+      t.equal(lru.size, 2)
+      lru.set(key, 6, 100_000)
+      t.equal(lru.get(key), 6)
+      t.equal(lru.size, 1)
+    }
+  }
+})
+
+t.test('entries that are replaced leave no memory behind', async t => {
+  setFlagsFromString('--expose-gc')
+  const collectGarbage = runInNewContext('gc') as () => void
+  const lru = new Lru<number>(100)
+  const used = (): number => {
+    collectGarbage()
+    return process.memoryUsage().heapUsed
+  }
+  const before = used()
+  for (let n = 0; n < 300_000; n++) lru.set(`${n % 10}`, n)
+  t.ok(used() - before < 10_000_000)
+  for (let n = 0; n < 300_000; n++) lru.set(`${n}`, n)
+  t.ok(used() - before < 10_000_000)
+  t.equal(lru.size, 100)
+})
+
 t.test('heavy entries are limited to 4 kB times the size', async t => {
   const lru = new Lru<string>(100)
   let heaviest = 0
@@ -119,6 +152,25 @@ t.test('a doorkeeper remembers recent keys and forgets old ones', async t => {
   for (const token of tokens) met.before(token)
   t.ok(tokens.slice(0, 20).filter(token => met.before(token)).length <= 10)
   t.equal(new Doorkeeper(0).before(tokens[0]!), false)
+})
+
+t.test('the keys derived for a token do not keep the header that it came in', async t => {
+  setFlagsFromString('--expose-gc')
+  const collectGarbage = runInNewContext('gc') as () => void
+  const options = { secret: 'a secret of at least 32 characters', cacheSize: 0 }
+  const sealer = sessionPlugin.createSealer(options)
+  const tokens: string[] = []
+  // Each sealer has salts of its own, as each node has.
+  for (let n = 0; n < 100; n++) tokens.push(await sessionPlugin.createSealer(options).seal({}))
+  collectGarbage()
+  const before = process.memoryUsage().heapUsed
+  for (const token of tokens) {
+    const header = Buffer.from(`other=${'x'.repeat(100_000)}; session=${token}`).toString('latin1')
+    t.equal((await sealer.unseal(header.slice(-token.length))).ok, true)
+  }
+  collectGarbage()
+  t.ok(process.memoryUsage().heapUsed - before < 5_000_000)
+  t.equal((await sealer.unseal(tokens[0]!)).ok, true)
 })
 
 t.test('the cache keeps a token, but not the header that it came in', async t => {

@@ -32,6 +32,11 @@ t.test('a string with other characters than ASCII never matches, though their lo
   for (const odd of [widen(text, 0), widen(text, 9), `${text}é`, `${text}😀`, text.replace('k', '\u2603')]) t.equal(key.verify(odd, mac), false, odd)
   t.equal(key.verify(text, mac), true)
   for (const at of [0, 20, 42]) t.equal(key.verify(text, widen(mac, at)), false)
+  // A character that does not fit into the end of the buffer must not leave the end of an earlier MAC there.
+  for (const [tail, length] of [['é', 1], ['\u2603', 1], ['é', 2], ['\u2603', 2], ['😀', 3], ['😀', 2]] as const) {
+    t.equal(key.verify(text, mac), true)
+    t.equal(key.verify(text, mac.slice(0, -length) + tail.padEnd(length, 'A')), false, `${tail} ${length}`)
+  }
   const large = 'x'.repeat(40_000)
   t.equal(key.verify(large, key.mac(large)), true)
   for (const tail of ['é', '\u2603', '😀']) t.equal(key.verify(large.slice(tail.length) + tail, key.mac(large)), false)

@@ -33,6 +33,19 @@ t.test('a turn that is requested too late releases no other', async t => {
   t.same(order, ['first', 'third'])
 })
 
+t.test('a turn that the work of another one requests, even before that waits for anything, comes after it', async t => {
+  const queue = new WriteQueue()
+  const order: string[] = []
+  let second: Promise<unknown> | undefined
+  await queue.turn('id', undefined, async () => {
+    second = queue.turn('id', undefined, async () => { order.push('second') })
+    await wait(1)
+    order.push('first')
+  })
+  await second
+  t.same(order, ['first', 'second'])
+})
+
 t.test('a change and a login that both time out do not undo the logout after them', async t => {
   const store = new TestStore()
   const node = await makeNode({ store, storeTimeout: 0.1 }, {

@@ -139,6 +139,13 @@ t.test('an exception in a schema is the app\'s own error, and the client keeps i
   t.equal(json.message, 'a text')
 })
 
+t.test('what a schema throws is an error response even if it cannot be converted to a string', async t => {
+  const schema: StandardSchema = { '~standard': { version: 1, vendor: 'own', validate () { throw Object.create(null) } } }
+  const app = await makeApp({ schema, store: new TestStore() }, routes)
+  const { status, setCookies } = await new Jar(app).get('/read', { cookie: await app.session.cookie({ views: 1 }) })
+  t.same([status, setCookies], [500, []])
+})
+
 t.test('a value that is not a Standard Schema is rejected with the name of the option', async t => {
   for (const schema of [null, {}, 'zod', () => true, { '~standard': { version: 1 } }]) {
     await t.rejects(async () => { await makeApp({ schema: schema as never }) }, { code: 'FST_SESSION_INVALID_OPTION', message: /"schema" must be a Standard Schema/ })

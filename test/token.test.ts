@@ -1,5 +1,5 @@
 import t from 'tap'
-import { expiryOf, parseToken, tokenForm } from '../lib/seal/token.js'
+import { expiryOf, parseToken, splitToken, startOfIv, tokenForm } from '../lib/seal/token.js'
 
 const iv = 'A'.repeat(22)
 const mac = 'B'.repeat(42) + 'A'
@@ -29,4 +29,15 @@ t.test('a string that is not in the form of a seal or not canonical base64url is
   ]
   for (const text of wrong) t.equal(parseToken(text), undefined, text)
   for (const ciphertext of ['QUJD', 'QUI', 'QQ']) t.ok(parseToken(change(4, ciphertext)), ciphertext)
+})
+
+t.test('the fast way splits usual tokens as the exact one does, and leaves the others to it', async t => {
+  const split = (token: string): ReturnType<typeof splitToken> => splitToken(token, startOfIv(token), '*cd34*')
+  const { signed, ciphertext } = parseToken(parts.join('*'))!
+  t.same(split(parts.join('*')), { iv, ciphertext, expiresAt: 1_790_000_000_000, signed, mac })
+  const others = [
+    '', 'Fe26.2', change(3, iv.slice(1) + 'B'), change(3, iv + 'A'), change(4, ''), change(4, 'QUJDR'), change(4, 'QUJDRB'), change(4, 'QU+D'), change(4, 'QU/D'),
+    change(5, ''), change(5, '179000000000'), change(5, '0790000000000'), change(5, '17900000000.0'), change(6, 'cd35'), change(7, mac.slice(1))
+  ]
+  for (const token of others) t.equal(split(token), undefined, token)
 })

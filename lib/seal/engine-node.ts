@@ -2,7 +2,7 @@ import { pbkdf2Sync, randomBytes } from 'node:crypto'
 import type { SecretValue } from '../../types/index.js'
 import type { Engine, Opened } from './engine.js'
 import type { Key, Keyring } from './keyring.js'
-import { Lru } from './lru.js'
+import { copyOf, Lru } from './lru.js'
 import { CipherKey, MacKey } from './primitives.js'
 import { expiryOf, hasSaltsFor, parseToken, splitToken, startOfIv } from './token.js'
 import type { Token } from './token.js'
@@ -26,10 +26,11 @@ class SaltedKeys {
 
   constructor (key: Key, { id, encryptionSalt, integritySalt }: Pick<Token, 'id' | 'encryptionSalt' | 'integritySalt'>) {
     this.key = key
-    this.prefix = `Fe26.2*${id}*${encryptionSalt}*`
-    this.suffix = `*${integritySalt}*`
+    // The keys are kept for longer than the header that the token was cut out of.
+    this.prefix = copyOf(`Fe26.2*${id}*${encryptionSalt}*`)
+    this.suffix = copyOf(`*${integritySalt}*`)
+    this.#encryptionSalt = copyOf(encryptionSalt)
     this.integrity = new MacKey(derive(key.integrity, integritySalt))
-    this.#encryptionSalt = encryptionSalt
   }
 
   /** Derived at first use, because a forged seal never gets that far. */

@@ -37,35 +37,46 @@ export class Lru<Value> {
   /** @param bytes how much memory the entry takes; if it is left out, only the number of entries is limited */
   set (key: string, value: Value, bytes = 0): void {
     if (this.#size === 0) return
-    this.#delete(key)
+    const known = this.#entries.get(key)
+    if (known !== undefined) {
+      this.#replace(known, value, bytes)
+      return
+    }
     while (this.#entries.size >= this.#size || (this.#bytes + bytes > this.#size * AVERAGE_BYTES && this.#entries.size > 0)) this.#evict()
     this.#entries.set(key, { key, value, bytes, used: false })
     this.#bytes += bytes
+  }
+
+  /**
+   * In place. If it were deleted and inserted, the Map would sooner or later move to a new table, and V8 keeps every table since the one
+   * that the hand has last read: where entries are replaced but none is evicted, they would fill the memory.
+   */
+  #replace (known: Entry<Value>, value: Value, bytes: number): void {
+    this.#bytes += bytes - known.bytes
+    known.value = value
+    known.bytes = bytes
+    known.used = true
+    while (this.#bytes > this.#size * AVERAGE_BYTES && this.#entries.size > 1) this.#evict(known)
   }
 
   get size (): number {
     return this.#entries.size
   }
 
-  /** Call it only if there is an entry. */
-  #evict (): void {
+  /** Call it only if there is an entry besides the one to be spared. */
+  #evict (spared?: Entry<Value>): void {
     for (;;) {
       const { value: entry, done } = this.#hand.next()
       if (done) {
         this.#hand = this.#entries.values()
-      } else if (entry.used) {
+      } else if (entry.used || entry === spared) {
         entry.used = false
       } else {
-        return this.#delete(entry.key)
+        this.#entries.delete(entry.key)
+        this.#bytes -= entry.bytes
+        return
       }
     }
-  }
-
-  #delete (key: string): void {
-    const entry = this.#entries.get(key)
-    if (entry === undefined) return
-    this.#bytes -= entry.bytes
-    this.#entries.delete(key)
   }
 }
 

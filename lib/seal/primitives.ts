@@ -91,7 +91,8 @@ export class MacKey {
     const own = this.#mac(text, 'utf8')
     if (own === '') return false
     computed.write(own, 'latin1')
-    claimed.write(mac)
+    // A wide character for which no room is left is not written, and the bytes of an earlier MAC would stay in its place.
+    if (claimed.write(mac) !== MAC) return false
     return timingSafeEqual(claimed, computed)
   }
 

@@ -73,7 +73,7 @@ export function splitToken (text: string, start: number, suffix: string): Pick<T
   const ciphertext = text.slice(ivEnd + 1, ciphertextEnd)
   const expiresAt = parseDigits(text, ciphertextEnd + 1, expiryEnd)
   // Node.js decodes the alphabet of base64, too.
-  if (expiresAt === undefined || !isCanonical(iv) || !isCanonical(ciphertext) || text.includes('+') || text.includes('/')) return undefined
+  if (expiresAt === undefined || ciphertext === '' || !isCanonical(iv) || !isCanonical(ciphertext) || text.includes('+') || text.includes('/')) return undefined
   return { iv, ciphertext, expiresAt, signed: text.slice(0, expiryEnd), mac: text.slice(macStart) }
 }
 

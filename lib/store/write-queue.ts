@@ -17,20 +17,21 @@ export class WriteQueue {
     // Before the queue changes: a caller that is too late must not replace the turn that is under way.
     deadline?.next('an earlier write of the session')
     const before = this.#ends.get(id)
-    const mine = before === undefined ? work() : this.#after(before, deadline, work)
-    // The caller receives the result or the error. The queue only needs to know when the turn has ended.
-    const leave = (): void => {
-      if (this.#ends.get(id) === end) this.#ends.delete(id)
-    }
-    const end = mine.then(leave, leave)
+    let leave!: () => void
+    const end = new Promise<void>(resolve => { leave = resolve })
+    // Before the work begins: the store may call the app, whose writes must wait for this one.
     this.#ends.set(id, end)
-    return await mine
-  }
-
-  async #after<T> (before: Promise<void>, deadline: Deadline | undefined, work: () => Promise<T>): Promise<T> {
-    await before
-    deadline?.next('')
-    return await work()
+    try {
+      if (before !== undefined) {
+        await before
+        deadline?.next('')
+      }
+      return await work()
+    } finally {
+      // The queue only needs to know when the turn has ended. The caller receives the result or the error.
+      if (this.#ends.get(id) === end) this.#ends.delete(id)
+      leave()
+    }
   }
 }
 
