@@ -30,7 +30,7 @@ const choose = (name: 'peers' | 'rows', known: string[], always: string[] = []):
   return known.filter(key => asked.includes(key) || always.includes(key))
 }
 const blocks = count('blocks', 3, 1)
-const rounds = count('rounds', 3, 2)
+const rounds = count('rounds', 2, 2)
 const requests = count('requests', 2000, 1000)
 /** A short run has no time to log so many in. */
 const people = requests < 1000 ? 1000 : PEOPLE
